@@ -1,0 +1,54 @@
+import { type Failure, type Kind } from '@signalbox/model'
+
+/** [name, value], lower-case names. */
+export type HeaderPair = readonly [name: string, value: string]
+
+/** One path of a dialect that clients may call, and how its request and answer are read. */
+export interface Operation {
+  /** `chat.completions`: the metric label and the log field. */
+  readonly name: string
+  readonly method: 'GET' | 'POST'
+  /** The path as clients write it: `/v1/chat/completions`. */
+  readonly path: string
+  /** Where the model's name stands: a top-level member of the JSON body. */
+  readonly model: 'body'
+  /** Whether `"stream": true` in the body asks for server-sent events. */
+  readonly streams: boolean
+}
+
+/** A wire format. Declares what it supports, so that nobody outside this room asks which one it is. */
+export interface Dialect {
+  readonly name: string
+  readonly operations: readonly Operation[]
+  /** Body of an error answer in this dialect's shape. */
+  errorBody(failure: Failure, requestId: string): string
+  /** What is written into a stream that broke off: a whole SSE event, with its blank line. */
+  streamError(failure: Failure, requestId: string): string
+  /** Whether the end of a stream that came whole is in these last bytes (at most tailBytes of them). */
+  endsWell(tail: Uint8Array): boolean
+  readonly tailBytes: number
+  /** Model names in a backend's answer to its discovery path; undefined where it is not one. */
+  readModels(body: unknown): readonly string[] | undefined
+  /** Body of this dialect's answer to GET models / GET models/{id}. */
+  modelList(models: readonly ModelEntry[]): string
+  modelEntry(model: ModelEntry): string
+}
+
+export interface ModelEntry {
+  readonly id: string
+  readonly ownedBy: string
+  readonly createdS: number
+}
+
+/** What is particular to a kind of backend: everything else follows from its dialect. */
+export interface KindTraits {
+  readonly kind: Kind
+  readonly dialect: Dialect
+  /** Request headers that carry the credential. */
+  credentialHeaders(secret: string): readonly HeaderPair[]
+  /** Headers that every request to this kind carries. */
+  readonly fixedHeaders: readonly HeaderPair[]
+  /** Paths that cost no tokens, relative to the backend's base URL as upstreamPath() joins them. */
+  readonly healthPath: string
+  readonly discoveryPath: string
+}

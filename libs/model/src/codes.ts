@@ -1,0 +1,182 @@
+/**
+ * Every refusal and failure that leaves Signalbox carries one of these codes. A code is stable:
+ * clients may switch on it. Each has one row in docs/errors.md (test/tidy.spec.ts compares both).
+ */
+interface CodeRow {
+  readonly status: number
+  readonly plane: 'admin' | 'proxy'
+  /** What the reader can do about it. */
+  readonly remedy: string
+}
+
+export const CODES = {
+  malformed_body: {
+    status: 400,
+    plane: 'admin',
+    remedy: 'Send one JSON object with content-type application/json.',
+  },
+  unknown_parameter: {
+    status: 400,
+    plane: 'admin',
+    remedy: 'Remove or correct the query parameter or header that errors[] names.',
+  },
+  unauthenticated: {
+    status: 401,
+    plane: 'admin',
+    remedy: 'Send `Authorization: Bearer <token>`; `npm start` prints where the token lies.',
+  },
+  forbidden: { status: 403, plane: 'admin', remedy: 'Use a token whose role allows this call.' },
+  not_found: { status: 404, plane: 'admin', remedy: 'List the collection to see which ids exist.' },
+  method_not_allowed: {
+    status: 405,
+    plane: 'admin',
+    remedy: 'See /docs for the methods of this path.',
+  },
+  already_exists: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Choose another id, or use PUT to replace the resource.',
+  },
+  dangling_reference: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Create the resource that is referred to first, or correct its name.',
+  },
+  still_referenced: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Change or delete the resources that refer to it first.',
+  },
+  duplicate_alias: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Choose another alias, or remove it from the other route first.',
+  },
+  precondition_failed: {
+    status: 412,
+    plane: 'admin',
+    remedy: 'Read the current value, decide again, and send its ETag as If-Match.',
+  },
+  admin_body_too_large: { status: 413, plane: 'admin', remedy: 'Send a smaller body.' },
+  admin_media_type: { status: 415, plane: 'admin', remedy: 'Send content-type application/json.' },
+  validation_failed: {
+    status: 422,
+    plane: 'admin',
+    remedy: 'Correct the fields that errors[] names.',
+  },
+  does_not_compile: {
+    status: 422,
+    plane: 'admin',
+    remedy: 'Correct the resource so that a proxy can compile it.',
+  },
+  idempotency_mismatch: {
+    status: 422,
+    plane: 'admin',
+    remedy: 'Use a new Idempotency-Key for another request.',
+  },
+  internal_error: {
+    status: 500,
+    plane: 'admin',
+    remedy: 'Report it with the request id; the log holds the cause.',
+  },
+  database_unavailable: {
+    status: 503,
+    plane: 'admin',
+    remedy: 'Try again when the database answers; nothing was written.',
+  },
+  write_queue_full: {
+    status: 503,
+    plane: 'admin',
+    remedy: 'Try again after retry-after seconds; nothing was written.',
+  },
+
+  malformed_request: {
+    status: 400,
+    plane: 'proxy',
+    remedy: 'Send valid HTTP/1.1 with a JSON object as the body.',
+  },
+  duplicate_field: { status: 400, plane: 'proxy', remedy: 'Send each top-level field once.' },
+  missing_model: {
+    status: 400,
+    plane: 'proxy',
+    remedy: 'Name a model in the top-level field "model".',
+  },
+  unknown_path: {
+    status: 404,
+    plane: 'proxy',
+    remedy: 'See docs/api.md for the paths that this proxy serves.',
+  },
+  model_not_found: {
+    status: 404,
+    plane: 'proxy',
+    remedy: 'GET /v1/models lists the models that can be asked for.',
+  },
+  wrong_method: {
+    status: 405,
+    plane: 'proxy',
+    remedy: 'Use the method that the allow header names.',
+  },
+  request_timeout: { status: 408, plane: 'proxy', remedy: 'Send the whole request sooner.' },
+  request_too_large: {
+    status: 413,
+    plane: 'proxy',
+    remedy: 'Send a smaller body, or raise SIGNALBOX_BODY_BYTES_MAX.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    plane: 'proxy',
+    remedy: 'Send content-type application/json.',
+  },
+  headers_too_large: { status: 431, plane: 'proxy', remedy: 'Send fewer or shorter headers.' },
+  proxy_error: {
+    status: 500,
+    plane: 'proxy',
+    remedy: 'Report it with the request id; the log holds the cause.',
+  },
+  upstream_connect_failed: {
+    status: 502,
+    plane: 'proxy',
+    remedy: 'Look at /admin/health; the backend did not accept a connection.',
+  },
+  upstream_failed: {
+    status: 502,
+    plane: 'proxy',
+    remedy: 'Try again; the backend broke the connection before it answered.',
+  },
+  stream_cut: {
+    status: 502,
+    plane: 'proxy',
+    remedy: 'Try again; the backend broke off in the middle of its answer.',
+  },
+  not_ready: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Wait until the proxy has its configuration (/readyz says why not).',
+  },
+  no_backend: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Try again after retry-after seconds; no backend for the model is up.',
+  },
+  backend_full: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Try again after retry-after seconds; every backend for the model is busy.',
+  },
+  draining: { status: 503, plane: 'proxy', remedy: 'Connect again; this proxy is shutting down.' },
+  upstream_timeout: {
+    status: 504,
+    plane: 'proxy',
+    remedy: 'Try again, or raise the timeouts of the policy.',
+  },
+} as const satisfies Record<string, CodeRow>
+
+export type Code = keyof typeof CODES
+
+type OfPlane<Plane> = {
+  [C in Code]: (typeof CODES)[C]['plane'] extends Plane ? C : never
+}[Code]
+/** Codes of the admin API's problem documents. */
+export type RefusalCode = OfPlane<'admin'>
+/** Codes of the proxy's own error bodies. */
+export type FailureCode = OfPlane<'proxy'>

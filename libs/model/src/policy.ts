@@ -1,0 +1,31 @@
+import { z } from 'zod'
+import { durationMs } from './fields.ts'
+
+/** Strategies that this version can pick by. */
+export const STRATEGIES = ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const
+export type Strategy = (typeof STRATEGIES)[number]
+
+const timeouts = z.strictObject({
+  connectMs: durationMs.default(5_000),
+  firstByteMs: durationMs.default(120_000),
+  idleMs: durationMs.default(60_000),
+  totalMs: durationMs.default(300_000),
+  streamTotalMs: durationMs.default(600_000),
+})
+
+/** A failure to connect sent nothing, so another attempt cannot be billed twice. */
+const retry = z.strictObject({ maxRetries: z.int().min(0).max(10).default(2) })
+
+export const policySpec = z.strictObject({
+  strategy: z.enum(STRATEGIES).default('RoundRobin'),
+  fallbackStrategy: z.enum(['RoundRobin', 'WeightedRoundRobin']).default('RoundRobin'),
+  timeouts: timeouts.prefault({}),
+  retry: retry.prefault({}),
+})
+
+/** Named behaviour of the routes that refer to it. */
+export type PolicySpec = Readonly<z.output<typeof policySpec>>
+
+/** What the policy `default` says where nobody has written one. */
+export const DEFAULT_POLICY_ID = 'default'
+export const DEFAULT_POLICY: PolicySpec = policySpec.parse({})

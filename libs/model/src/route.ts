@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { labels, modelName, resourceId, weight } from './fields.ts'
+
+const target = z
+  .strictObject({
+    backend: resourceId.optional(),
+    labels: labels.optional(),
+    /** The name this target's backends know the model by; the route's own name where absent. */
+    model: modelName.optional(),
+    weight: weight.default(1),
+  })
+  .refine(
+    (t) => (t.backend === undefined) !== (t.labels === undefined),
+    'expected exactly one of backend and labels',
+  )
+
+export const routeSpec = z.strictObject({
+  aliases: z.array(modelName).max(100).default([]),
+  tiers: z
+    .array(z.strictObject({ targets: z.array(target).min(1).max(1000) }))
+    .min(1)
+    .max(10),
+  policy: resourceId.default('default'),
+})
+
+/** A public model name (the route's id, and its aliases) and the backends that answer for it. */
+export type RouteSpec = Readonly<z.output<typeof routeSpec>>
+export type Target = Readonly<z.output<typeof target>>

@@ -1,0 +1,64 @@
+import { type BackendSpec, type Head, type PolicySpec } from '@signalbox/model'
+
+/** A snapshot compiled for look-ups inside one proxy. Immutable, but for the cursors of its tiers. */
+export interface Table {
+  readonly head: Head
+  /** By every name that a client may ask for: route ids, aliases, models served without a route. */
+  readonly routes: ReadonlyMap<string, CompiledRoute>
+  /** Dense: `backends[b.index] === b`. Disabled backends are here too (they drain), picked never. */
+  readonly backends: readonly CompiledBackend[]
+  readonly backendById: ReadonlyMap<string, CompiledBackend>
+  /** What GET /v1/models lists, sorted by id. */
+  readonly models: readonly ListedModel[]
+}
+
+export interface ListedModel {
+  readonly id: string
+  /** Who answers for it: a backend id, or `signalbox` where a route names several. */
+  readonly ownedBy: string
+  /** Seconds since the epoch at which the route or the backend was created. */
+  readonly createdS: number
+}
+
+export interface CompiledBackend {
+  readonly index: number
+  readonly id: string
+  readonly revision: number
+  readonly spec: BackendSpec
+}
+
+export interface CompiledRoute {
+  /** The public name: the route's id, or the model's name where no route names it. */
+  readonly id: string
+  readonly implicit: boolean
+  readonly tiers: readonly CompiledTier[]
+  readonly policyId: string
+  readonly policy: PolicySpec
+}
+
+export interface CompiledTier {
+  readonly targets: readonly CompiledTarget[]
+  /** Where round robin stands. The one mutable thing of a table; lost with it. */
+  readonly cursor: { next: number }
+}
+
+export interface CompiledTarget {
+  readonly backend: CompiledBackend
+  /** The name that the backend knows the model by. */
+  readonly model: string
+  readonly weight: number
+  /** Smooth weighted round robin's running value. Mutable, like the cursor. */
+  readonly smooth: { current: number }
+}
+
+/** Live facts of one backend inside one proxy. Survives table swaps; keyed by backend id. */
+export interface LiveBackend {
+  readonly id: string
+  inFlight: number
+  /** False once a probe says `down`; `unknown` and `warming_up`: see eligible(). */
+  eligible: boolean
+  /** Peak EWMA of time to first byte, ms; meaningless while `samples` is 0. */
+  ewmaMs: number
+  ewmaAtMs: number
+  samples: number
+}

@@ -1,0 +1,98 @@
+import {
+  type Draft,
+  type Head,
+  type Intent,
+  type Refusal,
+  type Resource,
+  type ResourceName,
+  type Result,
+  type RevisionBody,
+  type RevisionMessage,
+  type Snapshot,
+  type Spec,
+} from '@signalbox/model'
+
+/** Postgres did not answer, or not in time. Nothing was written. The admin API answers 503. */
+export class DatabaseUnavailable extends Error {
+  override readonly name = 'DatabaseUnavailable'
+}
+
+/** An HTTP answer as it is remembered under an Idempotency-Key and given again byte for byte. */
+export interface StoredAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+export interface Committed {
+  readonly message: RevisionMessage
+  readonly body: RevisionBody
+  /** All desired state before and after this revision. */
+  readonly before: Snapshot
+  readonly after: Snapshot
+}
+
+export interface WriteRequest {
+  readonly intent: Intent
+  readonly idempotency: { readonly key: string; readonly requestHash: string } | null
+  readonly dryRun: boolean
+  /** Pure. Runs with the log locked, on the state that the lock froze; also where it is compiled. */
+  readonly decide: (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
+  /** Pure. Presents what was committed (null: the drafts were empty, nothing changes). */
+  readonly present: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
+}
+
+export type WriteOutcome =
+  | { readonly kind: 'committed'; readonly answer: StoredAnswer; readonly revision: number }
+  /** The same Idempotency-Key and body as before: the answer of then. */
+  | { readonly kind: 'replayed'; readonly answer: StoredAnswer; readonly revision: number }
+  /** Nothing to change, or a dry run: no revision was made. */
+  | { readonly kind: 'unchanged'; readonly answer: StoredAnswer; readonly revision: number }
+  | { readonly kind: 'refused'; readonly refusal: Refusal }
+
+/** One change of one resource inside a revision, with the spec before and after. */
+export interface RevisionChange {
+  readonly resource: ResourceName
+  readonly id: string
+  readonly op: 'created' | 'updated' | 'deleted'
+  readonly before: Spec | null
+  readonly after: Spec | null
+}
+
+export interface RevisionRecord {
+  readonly body: RevisionBody
+  readonly hash: string
+  readonly previousHash: string
+  readonly changes: readonly RevisionChange[]
+}
+
+export interface RevisionFilter {
+  /** Newest first; strictly older than this revision where given. */
+  readonly before?: number
+  readonly limit: number
+  readonly actor?: string
+  readonly resource?: ResourceName
+  readonly id?: string
+}
+
+/** The log and its read models. Rejects with DatabaseUnavailable; everything else is a value. */
+export interface Store {
+  /** Where the log ends now. */
+  head(): Promise<Head>
+  /** One command in one transaction: lock, load, decide, append, project, remember, commit. */
+  write(request: WriteRequest): Promise<WriteOutcome>
+  /** All desired state now, or as it was at a revision (0 = empty; beyond the head = null). */
+  snapshot(asOf?: number): Promise<Snapshot | null>
+  /** The newest revision committed at or before a time (0 where there was none). */
+  revisionAt(time: Date): Promise<number>
+  resource<Name extends ResourceName>(name: Name, id: string): Promise<Resource<Name> | null>
+  revisions(filter: RevisionFilter): Promise<readonly RevisionRecord[]>
+  revision(revision: number): Promise<RevisionRecord | null>
+  /** The log in order, as it is published: at most `limit` messages after a revision. */
+  messagesAfter(revision: number, limit: number): Promise<readonly RevisionMessage[]>
+  /** Calls when the log may have grown (NOTIFY, or a commit here). A hint: poll as well. */
+  onAppend(listener: () => void): () => void
+  /** Whether Postgres answers now, within a second. */
+  alive(): Promise<boolean>
+  close(): Promise<void>
+}
