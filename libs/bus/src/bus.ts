@@ -13,6 +13,23 @@ export type FetchOutcome =
   /** The stream no longer holds the first of them: take a snapshot. */
   | { readonly kind: 'gone' }
 
+/** Bytes of a revision's body at most; the admin API refuses larger changes long before. */
+export const REVISION_BYTES_MAX = 512 * 1024
+/** Revisions that one call of revisions() answers at most. */
+export const REVISIONS_PER_FETCH = 256
+/** Every request to the bus is answered, or rejected with BusUnavailable, within this time. */
+export const REQUEST_DEADLINE_MS = 5_000
+/** The same for snapshots, which may have many megabytes. */
+export const SNAPSHOT_DEADLINE_MS = 60_000
+
+/** Which log a publisher follows. */
+export interface OpenedLog {
+  readonly lineage: string
+  readonly epoch: number
+  /** The publisher found that the stream is not a prefix of its log: drop it, whatever it holds. */
+  readonly rebuild?: boolean
+}
+
 export interface PublishedSnapshot {
   readonly head: Head
   /** encodeSnapshot()'s text. */
@@ -27,7 +44,8 @@ export class BusUnavailable extends Error {
 /**
  * What carries revisions down and acks, status and usage up. A rebuildable cache of the log, never
  * the truth. Live delivery is at most once, in any order: followers detect gaps by revision and
- * previous hash and repair with revisions(). Promises reject with BusUnavailable and nothing else.
+ * previous hash and repair with revisions(). Promises reject with BusUnavailable and nothing else
+ * (bugs aside). Listeners are never called inside the stack of the call that caused it.
  */
 export interface Bus {
   connected(): boolean
@@ -35,18 +53,24 @@ export interface Bus {
 
   /**
    * Publisher: makes the stream of this lineage and epoch exist (one of another lineage or an older
-   * epoch is dropped) and answers where it ends; revision 0 when it is empty.
+   * epoch is dropped, with the snapshot beside it) and answers where it ends; revision 0 when it is
+   * empty. Rejects while the stream belongs to a newer epoch: this publisher's log is a stale one.
    */
-  openStream(log: { readonly lineage: string; readonly epoch: number }): Promise<Head>
-  /** Compare-and-set: stored only if the stream ends at message.revision - 1. */
+  openStream(log: OpenedLog): Promise<Head>
+  /**
+   * Compare-and-set: stored only if the stream that openStream() answered for ends at
+   * message.revision - 1. A rejection leaves open whether it was stored. A body over
+   * REVISION_BYTES_MAX is a bug and throws.
+   */
   publishRevision(message: RevisionMessage): Promise<PublishOutcome>
+  /** Replaces the snapshot by a newer one or one of another lineage; an older one is dropped. */
   publishSnapshot(snapshot: PublishedSnapshot): Promise<void>
   publishBeacon(head: Head): void
 
   /** Follower: live revisions and the head beacon, at most once. */
   onRevision(listener: (message: RevisionMessage) => void): Unsubscribe
   onBeacon(listener: (head: Head) => void): Unsubscribe
-  /** Revisions from..to (both included; fewer when the stream ends before, at most 256 a call). */
+  /** Revisions from..to, both included; fewer at the stream's end and over REVISIONS_PER_FETCH. */
   revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome>
   latestSnapshot(): Promise<PublishedSnapshot | null>
 

@@ -1,1 +1,24 @@
 export * from './bus.ts'
+export {
+  createHub,
+  type Hub,
+  type HubBus,
+  type HubOptions,
+  type Intercept,
+  type Lane,
+} from './in-process/hub.ts'
+export * from './disk-copy.ts'
+export {
+  follow,
+  type Following,
+  type FollowingState,
+  type FollowOptions,
+  HEARTBEAT_MS,
+  type Identity,
+} from './follow.ts'
+export { type Changed, type ChangedResource } from './follower-fold.ts'
+export { SILENCE_MS } from './follower-state.ts'
+export { type Bridge, connectBridge, serveBridge } from './in-process/bridge.ts'
+export { type IpcChannel, ipcPort, type Port } from './in-process/port.ts'
+export { connectNats, type ConnectNatsOptions } from './nats/connect.ts'
+export { type NatsOptions, readNatsOptions } from './nats/options.ts'

@@ -1,1 +1,3 @@
-export {}
+export * from './command.ts'
+export { decide, decideAll } from './decide.ts'
+export * from './diff.ts'

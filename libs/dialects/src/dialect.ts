@@ -16,7 +16,10 @@ export interface Operation {
   readonly streams: boolean
 }
 
-/** A wire format. Declares what it supports, so that nobody outside this room asks which one it is. */
+/**
+ * A wire format. Declares what it supports, so that nobody outside this room asks which one it is.
+ * How to add one: docs/adding-a-dialect.md; what each must do: dialect.contract.ts.
+ */
 export interface Dialect {
   readonly name: string
   readonly operations: readonly Operation[]
@@ -24,7 +27,7 @@ export interface Dialect {
   errorBody(failure: Failure, requestId: string): string
   /** What is written into a stream that broke off: a whole SSE event, with its blank line. */
   streamError(failure: Failure, requestId: string): string
-  /** Whether the end of a stream that came whole is in these last bytes (at most tailBytes of them). */
+  /** Whether these last bytes, at most tailBytes, hold the end of a stream that came whole. */
   endsWell(tail: Uint8Array): boolean
   readonly tailBytes: number
   /** Model names in a backend's answer to its discovery path; undefined where it is not one. */

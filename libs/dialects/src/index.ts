@@ -1,1 +1,4 @@
 export * from './dialect.ts'
+export * from './kinds.ts'
+export * from './openai/index.ts'
+export * from './upstream-path.ts'

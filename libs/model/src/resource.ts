@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import { type z } from 'zod'
 import { backendSpec, type BackendSpec } from './backend.ts'
 import { modelName, resourceId } from './fields.ts'
 import { policySpec, type PolicySpec } from './policy.ts'
@@ -65,6 +65,7 @@ function flatten(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): FieldP
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'unknown field' }))
   }
+  if (issue.code === 'invalid_key') return issue.issues.flatMap((inner) => flatten(inner, path))
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {
     const deepest = issue.errors.reduce((a, b) => (depth(b) > depth(a) ? b : a))
     if (depth(deepest) > 0) return deepest.flatMap((inner) => flatten(inner, path))

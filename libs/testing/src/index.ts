@@ -1,1 +1,8 @@
-export {}
+export * from './eventually.ts'
+export * from './manual-clock.ts'
+export * from './mock-backend.ts'
+export { type Answer, type CutHow, type FaultScope } from './mock-faults.ts'
+export { type Pieces } from './mock-handler.ts'
+export * from './nats-server.ts'
+export * from './seeded-random.ts'
+export * from './postgres.ts'

@@ -1,0 +1,43 @@
+import { parseArgs } from 'node:util'
+import { ConfigError, wholeNumber } from '@signalbox/host'
+
+export interface Flags {
+  /** Adds the simulated backend. */
+  readonly demo: boolean
+  /** Where everything lies; undefined: SIGNALBOX_DATA_DIR, or .signalbox. */
+  readonly dataDir: string | undefined
+  readonly proxies: number
+}
+
+const PROXIES_MAX = 16
+
+export const USAGE = `npm start -- [--demo] [--data DIR] [--proxies N]
+  --demo       adds a simulated backend (models demo-small and demo-large)
+  --data DIR   where data, keys and tokens lie (default .signalbox)
+  --proxies N  how many proxies run, 1 to ${PROXIES_MAX} (default 1)`
+
+/** Reads the command line. Throws ConfigError for a flag that there is not, or a wrong value. */
+export function readFlags(args: readonly string[]): Flags {
+  const values = parse(args)
+  const proxies = wholeNumber({ min: 1, max: PROXIES_MAX })(values.proxies ?? '1')
+  if (proxies === undefined) {
+    throw new ConfigError(`--proxies is ${JSON.stringify(values.proxies)}; expected 1 to ${PROXIES_MAX}`)
+  }
+  if (values.data === '') throw new ConfigError('--data is empty; expected a directory')
+  return { demo: values.demo ?? false, dataDir: values.data, proxies }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        demo: { type: 'boolean' },
+        data: { type: 'string' },
+        proxies: { type: 'string' },
+      },
+    }).values
+  } catch (error) {
+    throw new ConfigError(`${error instanceof Error ? error.message.split('. ')[0] : error}\n${USAGE}`)
+  }
+}

@@ -1,0 +1,302 @@
+import { type Cancel, type Clock, systemClock } from '@signalbox/host'
+import { type Head, type Heartbeat, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Bus,
+  BusUnavailable,
+  type FetchOutcome,
+  type OpenedLog,
+  type PublishedSnapshot,
+  type PublishOutcome,
+  REQUEST_DEADLINE_MS,
+  SNAPSHOT_DEADLINE_MS,
+} from '../bus.ts'
+import { listeners } from '../listeners.ts'
+import { requireFits } from '../stream-rules.ts'
+import { type Hub } from './hub.ts'
+import { type Port } from './port.ts'
+
+/*
+ * The hub over a process boundary: the parent serves, children connect. The channel may carry other
+ * messages as well; ours have a member `bus`. The parent sends a child only what it listens to.
+ */
+
+type Call = 'openStream' | 'publishRevision' | 'publishSnapshot' | 'revisions' | 'latestSnapshot'
+type Heard = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'asked'
+type Sent = Exclude<Heard, 'revision'>
+
+type ToParent =
+  | { readonly bus: 'hello' | 'bye' }
+  | { readonly bus: 'hear'; readonly lane: Heard; readonly on: boolean }
+  | { readonly bus: 'send'; readonly lane: Sent; readonly value?: unknown }
+  | { readonly bus: 'ask'; readonly id: number; readonly call: Call; readonly value?: unknown }
+
+type ToChild =
+  | { readonly bus: 'connected'; readonly connected: boolean }
+  | { readonly bus: 'event'; readonly lane: Heard; readonly value?: unknown }
+  | { readonly bus: 'answer'; readonly id: number; readonly value?: unknown }
+  | {
+      readonly bus: 'refuse'
+      readonly id: number
+      readonly message: string
+      /** BusUnavailable; otherwise a bug. */
+      readonly unavailable: boolean
+    }
+
+/** Requests of one child that wait for an answer. */
+const PENDING_MAX = 256
+
+export interface Bridge {
+  /** Messages that the child did not take in time: live ones, which may get lost, and answers. */
+  shed(): number
+  stop(): void
+}
+
+/** Lets the process at the other end of the port use the hub, until it goes or stop() is called. */
+export function serveBridge(hub: Hub, port: Port): Bridge {
+  const bus = hub.connect()
+  const heard = new Map<Heard, Cancel>()
+  let shed = 0
+  const post = (message: ToChild) => {
+    if (!port.postMessage(message)) shed += 1
+  }
+  const stop = () => {
+    for (const cancel of [...heard.values(), ...cancels]) cancel()
+    heard.clear()
+    void bus.close()
+  }
+  const take = (message: ToParent) => {
+    if (message.bus === 'hello') post({ bus: 'connected', connected: bus.connected() })
+    else if (message.bus === 'bye') stop()
+    else if (message.bus === 'send') sendOn(bus, message.lane, message.value)
+    else if (message.bus === 'ask') void answer(bus, message).then(post)
+    else if (message.bus === 'hear') {
+      const { lane } = message
+      heard.get(lane)?.()
+      heard.delete(lane)
+      if (message.on) {
+        heard.set(
+          lane,
+          hearFrom(bus, lane, (value) => post({ bus: 'event', lane, value })),
+        )
+      }
+    }
+  }
+  const cancels = [
+    port.onMessage((value) => isOurs(value) && take(value as ToParent)),
+    port.onClose(stop),
+    bus.onConnection((connected) => post({ bus: 'connected', connected })),
+  ]
+  return { shed: () => shed, stop }
+}
+
+function sendOn(bus: Bus, lane: Sent, value: unknown): void {
+  switch (lane) {
+    case 'beacon':
+      return bus.publishBeacon(value as Head)
+    case 'heartbeat':
+      return bus.sendHeartbeat(value as Heartbeat)
+    case 'status':
+      return bus.sendStatus(value as StatusTable)
+    case 'asked':
+      return bus.askAround()
+  }
+}
+
+function hearFrom(bus: Bus, lane: Heard, post: (value?: unknown) => void): Cancel {
+  switch (lane) {
+    case 'revision':
+      return bus.onRevision(post)
+    case 'beacon':
+      return bus.onBeacon(post)
+    case 'heartbeat':
+      return bus.onHeartbeat(post)
+    case 'status':
+      return bus.onStatus(post)
+    case 'asked':
+      return bus.onAsked(post)
+  }
+}
+
+async function answer(bus: Bus, ask: Extract<ToParent, { bus: 'ask' }>): Promise<ToChild> {
+  const { id } = ask
+  try {
+    return { bus: 'answer', id, value: await run(bus, ask.call, ask.value) }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return { bus: 'refuse', id, message, unavailable: error instanceof BusUnavailable }
+  }
+}
+
+function run(bus: Bus, call: Call, value: unknown): Promise<unknown> {
+  switch (call) {
+    case 'openStream':
+      return bus.openStream(value as OpenedLog)
+    case 'publishRevision':
+      return bus.publishRevision(value as RevisionMessage)
+    case 'publishSnapshot':
+      return bus.publishSnapshot(value as PublishedSnapshot)
+    case 'revisions':
+      return bus.revisions(value as { from: number; to: number })
+    case 'latestSnapshot':
+      return bus.latestSnapshot()
+  }
+}
+
+/** The bus of a child whose parent runs serveBridge(). The parent's death is a lost connection. */
+export function connectBridge(port: Port, clock: Clock = systemClock): Bus {
+  return new BridgeBus(port, clock)
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (reason: Error) => void
+}
+
+class BridgeBus implements Bus {
+  readonly #port: Port
+  readonly #clock: Clock
+  readonly #cancels: readonly Cancel[]
+  readonly #pending = new Map<number, Pending>()
+  readonly #connection = listeners<boolean>()
+  readonly #lanes = {
+    revision: this.#lane<RevisionMessage>('revision'),
+    beacon: this.#lane<Head>('beacon'),
+    heartbeat: this.#lane<Heartbeat>('heartbeat'),
+    status: this.#lane<StatusTable>('status'),
+    asked: this.#lane<void>('asked'),
+  }
+  #connected = false
+  #nextId = 1
+
+  constructor(port: Port, clock: Clock) {
+    this.#port = port
+    this.#clock = clock
+    this.#cancels = [
+      port.onMessage((value) => isOurs(value) && this.#take(value as ToChild)),
+      port.onClose(() => this.#setConnected(false)),
+    ]
+    this.#post({ bus: 'hello' })
+  }
+
+  connected = (): boolean => this.#connected
+  onConnection = this.#connection.add
+  onRevision = this.#lanes.revision.add
+  onBeacon = this.#lanes.beacon.add
+  onHeartbeat = this.#lanes.heartbeat.add
+  onStatus = this.#lanes.status.add
+  onAsked = this.#lanes.asked.add
+
+  openStream(log: OpenedLog): Promise<Head> {
+    return this.#ask('openStream', log)
+  }
+
+  async publishRevision(message: RevisionMessage): Promise<PublishOutcome> {
+    requireFits(message)
+    return this.#ask('publishRevision', message)
+  }
+
+  publishSnapshot(snapshot: PublishedSnapshot): Promise<void> {
+    return this.#ask('publishSnapshot', snapshot, SNAPSHOT_DEADLINE_MS)
+  }
+
+  revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome> {
+    return this.#ask('revisions', { from: range.from, to: range.to })
+  }
+
+  latestSnapshot(): Promise<PublishedSnapshot | null> {
+    return this.#ask('latestSnapshot', undefined, SNAPSHOT_DEADLINE_MS)
+  }
+
+  publishBeacon(head: Head): void {
+    this.#post({ bus: 'send', lane: 'beacon', value: head })
+  }
+
+  sendHeartbeat(heartbeat: Heartbeat): void {
+    this.#post({ bus: 'send', lane: 'heartbeat', value: heartbeat })
+  }
+
+  sendStatus(table: StatusTable): void {
+    this.#post({ bus: 'send', lane: 'status', value: table })
+  }
+
+  askAround(): void {
+    this.#post({ bus: 'send', lane: 'asked' })
+  }
+
+  close(): Promise<void> {
+    this.#post({ bus: 'bye' })
+    for (const cancel of this.#cancels) cancel()
+    this.#connected = false
+    this.#rejectAll()
+    return Promise.resolve()
+  }
+
+  #lane<Value>(lane: Heard) {
+    return listeners<Value>((on) => this.#post({ bus: 'hear', lane, on }))
+  }
+
+  #post(message: ToParent): boolean {
+    return this.#port.postMessage(message)
+  }
+
+  #take(message: ToChild): void {
+    if (message.bus === 'connected') return this.#setConnected(message.connected)
+    if (message.bus === 'event') {
+      // The lane's name decides the value's type, which TypeScript cannot see here.
+      const lane = this.#lanes[message.lane] as { emit(value: unknown): void }
+      return lane.emit(message.value)
+    }
+    const pending = this.#pending.get(message.id)
+    if (message.bus === 'answer') pending?.resolve(message.value)
+    else pending?.reject(makeError(message))
+  }
+
+  #setConnected(connected: boolean): void {
+    if (connected === this.#connected) return
+    this.#connected = connected
+    if (!connected) this.#rejectAll()
+    this.#connection.emit(connected)
+  }
+
+  #ask<Answer>(call: Call, value: unknown, deadlineMs = REQUEST_DEADLINE_MS): Promise<Answer> {
+    if (!this.#connected || this.#pending.size >= PENDING_MAX) {
+      const why = this.#connected ? 'too many requests wait' : 'not connected'
+      return Promise.reject(new BusUnavailable(why))
+    }
+    const id = this.#nextId++
+    return new Promise<Answer>((resolve, reject) => {
+      const settle = () => {
+        cancel()
+        this.#pending.delete(id)
+      }
+      const fail = (reason: Error) => {
+        settle()
+        reject(reason)
+      }
+      const cancel = this.#clock.after(deadlineMs, () =>
+        fail(new BusUnavailable(`no answer within ${deadlineMs} ms`)),
+      )
+      const succeed = (answer: unknown) => {
+        settle()
+        resolve(answer as Answer)
+      }
+      this.#pending.set(id, { resolve: succeed, reject: fail })
+      const taken = this.#post({ bus: 'ask', id, call, value })
+      if (!taken) fail(new BusUnavailable('the parent process does not read'))
+    })
+  }
+
+  #rejectAll(): void {
+    for (const { reject } of [...this.#pending.values()]) {
+      reject(new BusUnavailable('connection lost'))
+    }
+  }
+}
+
+function makeError({ message, unavailable }: Extract<ToChild, { bus: 'refuse' }>): Error {
+  return unavailable ? new BusUnavailable(message) : new Error(message)
+}
+
+function isOurs(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'bus' in value
+}

@@ -1,0 +1,217 @@
+import { type Clock } from '@signalbox/host'
+import { type Heartbeat, type Head, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Bus,
+  BusUnavailable,
+  type FetchOutcome,
+  type OpenedLog,
+  type PublishedSnapshot,
+  type PublishOutcome,
+  REQUEST_DEADLINE_MS,
+} from '../bus.ts'
+import { listeners } from '../listeners.ts'
+import { belongs, judgeStream, requireFits, type StreamOwner, supersedes } from '../stream-rules.ts'
+import { type Retention, RevisionStream } from './stream.ts'
+
+/** A follower further behind takes a snapshot. The embedded start's memory depends on it. */
+const REVISIONS_MAX = 4_096
+const RETAINED_BYTES_MAX = 64 * 1024 * 1024
+
+/** Everything that travels, by kind. */
+export type Lane = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'asked' | 'request' | 'answer'
+
+/**
+ * Stands between sender and receiver: calls deliver once, or (to break things) never, twice, later.
+ */
+export type Intercept = (lane: Lane, deliver: () => void) => void
+
+export interface HubOptions {
+  readonly clock: Clock
+  readonly retention?: Partial<Retention>
+  readonly intercept?: Intercept
+}
+
+/** The bus of one process, and of its children over serveBridge(). Lost with the process. */
+export interface Hub {
+  connect(): HubBus
+  /** Forgets everything, as a broker does whose disk was lost. */
+  wipe(): void
+  /** Forgets the revisions after this one. */
+  truncate(revision: number): void
+}
+
+export interface HubBus extends Bus {
+  /** Cuts this client off, or lets it come back. */
+  setConnected(connected: boolean): void
+}
+
+export function createHub({ clock, retention, intercept }: HubOptions): Hub {
+  const hub = new HubState({
+    clock,
+    retention: { revisionsMax: REVISIONS_MAX, bytesMax: RETAINED_BYTES_MAX, ...retention },
+    intercept: intercept ?? ((_lane, deliver) => deliver()),
+  })
+  return {
+    connect: () => new Client(hub),
+    wipe: () => {
+      hub.stream = null
+      hub.snapshot = null
+    },
+    truncate: (revision) => hub.stream?.truncate(revision),
+  }
+}
+
+class HubState {
+  readonly clients = new Set<Client>()
+  readonly clock: Clock
+  readonly #retention: Retention
+  readonly #intercept: Intercept
+  stream: RevisionStream | null = null
+  snapshot: PublishedSnapshot | null = null
+
+  constructor(options: { clock: Clock; retention: Retention; intercept: Intercept }) {
+    this.clock = options.clock
+    this.#retention = options.retention
+    this.#intercept = options.intercept
+  }
+
+  pass(lane: Lane, deliver: () => void): void {
+    queueMicrotask(() => this.#intercept(lane, deliver))
+  }
+
+  broadcast(lane: Lane, deliver: (client: Client) => void): void {
+    for (const client of this.clients) this.pass(lane, () => client.connected() && deliver(client))
+  }
+
+  openStream(log: OpenedLog): Head {
+    const verdict = judgeStream(this.stream?.owner ?? null, log)
+    if (verdict === 'replace') this.snapshot = null
+    if (verdict === 'keep' && this.stream) return this.stream.end
+    const { lineage, epoch } = log
+    this.stream = new RevisionStream({ lineage, epoch }, this.#retention)
+    return this.stream.end
+  }
+
+  publish(message: RevisionMessage, opened: StreamOwner | null): PublishOutcome {
+    // Like a broker: only the sequence is compared, not who made the stream that there is now.
+    if (!belongs(message, opened) || !this.stream?.append(message)) return { kind: 'conflict' }
+    this.broadcast('revision', (client) => client.revision.emit(message))
+    return { kind: 'stored' }
+  }
+}
+
+class Client implements HubBus {
+  readonly revision = listeners<RevisionMessage>()
+  readonly beacon = listeners<Head>()
+  readonly heartbeat = listeners<Heartbeat>()
+  readonly status = listeners<StatusTable>()
+  readonly asked = listeners<void>()
+  readonly #connection = listeners<boolean>()
+  readonly #hub: HubState
+  readonly #pending = new Set<(reason: BusUnavailable) => void>()
+  #connected = true
+  #opened: StreamOwner | null = null
+
+  constructor(hub: HubState) {
+    this.#hub = hub
+    hub.clients.add(this)
+  }
+
+  connected = () => this.#connected
+  onConnection = this.#connection.add
+  onRevision = this.revision.add
+  onBeacon = this.beacon.add
+  onHeartbeat = this.heartbeat.add
+  onStatus = this.status.add
+  onAsked = this.asked.add
+
+  setConnected(connected: boolean): void {
+    if (connected === this.#connected || !this.#hub.clients.has(this)) return
+    this.#connected = connected
+    if (!connected) this.#rejectAll()
+    queueMicrotask(() => this.#connection.emit(connected))
+  }
+
+  openStream(log: OpenedLog): Promise<Head> {
+    return this.#ask(() => {
+      const end = this.#hub.openStream(log)
+      this.#opened = { lineage: log.lineage, epoch: log.epoch }
+      return end
+    })
+  }
+
+  async publishRevision(message: RevisionMessage): Promise<PublishOutcome> {
+    requireFits(message)
+    return this.#ask(() => this.#hub.publish(message, this.#opened))
+  }
+
+  publishSnapshot(snapshot: PublishedSnapshot): Promise<void> {
+    return this.#ask(() => {
+      const present = this.#hub.snapshot?.head ?? null
+      if (supersedes(snapshot.head, present)) this.#hub.snapshot = snapshot
+    })
+  }
+
+  revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome> {
+    return this.#ask(() => this.#hub.stream?.read(range) ?? { kind: 'found', messages: [] })
+  }
+
+  latestSnapshot(): Promise<PublishedSnapshot | null> {
+    return this.#ask(() => this.#hub.snapshot)
+  }
+
+  publishBeacon(head: Head): void {
+    this.#send('beacon', (client) => client.beacon.emit(head))
+  }
+
+  sendHeartbeat(heartbeat: Heartbeat): void {
+    this.#send('heartbeat', (client) => client.heartbeat.emit(heartbeat))
+  }
+
+  sendStatus(table: StatusTable): void {
+    this.#send('status', (client) => client.status.emit(table))
+  }
+
+  askAround(): void {
+    this.#send('asked', (client) => client.asked.emit())
+  }
+
+  close(): Promise<void> {
+    this.#connected = false
+    this.#hub.clients.delete(this)
+    this.#rejectAll()
+    return Promise.resolve()
+  }
+
+  #send(lane: Lane, deliver: (client: Client) => void): void {
+    if (this.#connected) this.#hub.broadcast(lane, deliver)
+  }
+
+  #ask<Answer>(work: () => Answer): Promise<Answer> {
+    if (!this.#connected) return Promise.reject(new BusUnavailable('not connected'))
+    return new Promise((resolve, reject) => {
+      const settle = (act: () => void) => {
+        cancel()
+        this.#pending.delete(fail)
+        act()
+      }
+      const fail = (reason: unknown) => settle(() => reject(reason))
+      const cancel = this.#hub.clock.after(REQUEST_DEADLINE_MS, () =>
+        fail(new BusUnavailable(`no answer within ${REQUEST_DEADLINE_MS} ms`)),
+      )
+      this.#pending.add(fail)
+      this.#hub.pass('request', () => {
+        try {
+          const answer = work()
+          this.#hub.pass('answer', () => settle(() => resolve(answer)))
+        } catch (error) {
+          this.#hub.pass('answer', () => fail(error))
+        }
+      })
+    })
+  }
+
+  #rejectAll(): void {
+    for (const reject of [...this.#pending]) reject(new BusUnavailable('connection lost'))
+  }
+}

@@ -1,0 +1,40 @@
+import { type BackendSpec, type FieldProblem, type Spec } from '@signalbox/model'
+import { isObject } from './merge-patch.ts'
+
+const MASKED: FieldProblem = {
+  path: 'spec.credential',
+  message: 'the fingerprint is not the stored one; send apiKey to set another credential',
+}
+
+/**
+ * Readers are shown a credential as its fingerprint alone. What they send back that way means "as
+ * it is stored": a problem where another one (or none) is stored.
+ */
+export function maskedProblem(input: unknown, stored: Spec | null): FieldProblem | undefined {
+  const credential = isObject(input) ? input['credential'] : undefined
+  if (!isObject(credential) || !isMasked(credential)) return undefined
+  return credential['fingerprint'] === storedCredential(stored)?.fingerprint ? undefined : MASKED
+}
+
+/**
+ * The input with the stored credential where it names the stored fingerprint: shown back, or the
+ * same secret sealed again (another nonce, other bytes), which is no change.
+ */
+export function keepCredential(input: unknown, stored: Spec | null): unknown {
+  const kept = storedCredential(stored)
+  if (!kept || !isObject(input)) return input
+  const credential = input['credential']
+  if (!isObject(credential) || credential['fingerprint'] !== kept.fingerprint) return input
+  const keys = Object.keys(credential)
+  const wellFormed = keys.every((key) => key === 'fingerprint' || key === 'sealed')
+  return wellFormed ? { ...input, credential: kept } : input
+}
+
+function isMasked(credential: Readonly<Record<string, unknown>>): boolean {
+  const keys = Object.keys(credential)
+  return keys.length === 1 && keys[0] === 'fingerprint'
+}
+
+function storedCredential(stored: Spec | null): BackendSpec['credential'] {
+  return stored !== null && 'credential' in stored ? stored.credential : undefined
+}

@@ -1,0 +1,264 @@
+import { type Refusal, type Snapshot } from '@signalbox/model'
+import { type Command } from './command.ts'
+import { decide, ERRORS_MAX } from './decide.ts'
+import { NAMED_MAX } from './references.ts'
+import { snapshotOf } from './test-snapshot.ts'
+
+const URL1 = 'http://127.0.0.1:8000'
+const backend = (more: object = {}) => ({ kind: 'vllm', url: URL1, ...more })
+const routeTo = (id: string, more: object = {}) => ({
+  tiers: [{ targets: [{ backend: id }] }],
+  ...more,
+})
+const none = { ifMatch: null }
+
+/** A backend, a policy and a route that refers to both. */
+const given = snapshotOf({
+  backends: { b1: backend() },
+  policies: { fast: {} },
+  routes: { 'gpt-4o': routeTo('b1', { policy: 'fast', aliases: ['gpt'] }) },
+})
+
+function refusalOf(command: Command, snapshot: Snapshot = given): Refusal {
+  const decided = decide(command, snapshot)
+  if (decided.ok) throw new Error(`expected a refusal, got ${JSON.stringify(decided.value)}`)
+  return decided.error
+}
+
+const paths = (refusal: Refusal) => refusal.errors?.map((error) => error.path)
+
+describe('create', () => {
+  it('drafts the whole spec with its defaults, as version 1', () => {
+    const decided = decide({ op: 'create', resource: 'policy', id: 'p', spec: {} }, given)
+    expect(decided).toEqual({
+      ok: true,
+      value: [
+        {
+          type: 'policy.created',
+          resource: 'policy',
+          id: 'p',
+          version: 1,
+          spec: given.policies.get('fast')?.spec,
+        },
+      ],
+    })
+  })
+
+  it('refuses an id that is taken', () => {
+    const command = { op: 'create', resource: 'backend', id: 'b1', spec: backend() } as const
+    expect(refusalOf(command)).toEqual({
+      code: 'already_exists',
+      message: 'backend b1 already exists',
+    })
+  })
+
+  it.each([['not an id'], [5], [undefined], ['']])('refuses the id %j', (id) => {
+    const refusal = refusalOf({ op: 'create', resource: 'backend', id, spec: backend() })
+    expect(refusal.code).toBe('validation_failed')
+    expect(paths(refusal)).toEqual(['id'])
+  })
+
+  it('names every field that is wrong', () => {
+    const spec = { kind: 'vllm', url: 'nowhere', limits: { connections: 0 }, extra: 1 }
+    const refusal = refusalOf({ op: 'create', resource: 'backend', id: 'b2', spec })
+    expect(refusal.code).toBe('validation_failed')
+    expect(paths(refusal)?.sort()).toEqual(['spec.extra', 'spec.limits.connections', 'spec.url'])
+  })
+
+  it('names no more fields than fit', () => {
+    const spec = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`extra${n}`, n]))
+    const refusal = refusalOf({ op: 'create', resource: 'policy', id: 'p', spec })
+    expect(refusal.errors).toHaveLength(ERRORS_MAX)
+  })
+})
+
+describe('put', () => {
+  it('creates what does not exist', () => {
+    const decided = decide({ op: 'put', resource: 'policy', id: 'p', spec: {}, ...none }, given)
+    expect(decided).toMatchObject({ ok: true, value: [{ type: 'policy.created', version: 1 }] })
+  })
+
+  it('replaces the whole spec and counts the version', () => {
+    const spec = { retry: { maxRetries: 0 } }
+    const decided = decide({ op: 'put', resource: 'policy', id: 'fast', spec, ...none }, given)
+    expect(decided).toMatchObject({
+      ok: true,
+      value: [{ type: 'policy.updated', version: 4, spec: { retry: { maxRetries: 0 } } }],
+    })
+  })
+
+  it('stays quiet where the spec is already stored, written in another way', () => {
+    const spec = { url: URL1, kind: 'vllm', health: { timeoutMs: '5s', enabled: true }, weight: 1 }
+    const decided = decide({ op: 'put', resource: 'backend', id: 'b1', spec, ...none }, given)
+    expect(decided).toEqual({ ok: true, value: [] })
+  })
+
+  it('refuses an id of the wrong shape', () => {
+    const command = { op: 'put', resource: 'backend', id: 'a b', spec: backend(), ...none } as const
+    expect(paths(refusalOf(command))).toEqual(['id'])
+  })
+})
+
+describe('patch', () => {
+  it('merges into the stored spec', () => {
+    const patch = { weight: 5, limits: { pending: 7 } }
+    const decided = decide({ op: 'patch', resource: 'backend', id: 'b1', patch, ...none }, given)
+    expect(decided).toMatchObject({
+      ok: true,
+      value: [{ spec: { url: URL1, weight: 5, limits: { connections: 500, pending: 7 } } }],
+    })
+  })
+
+  it('puts the default back where a member is removed', () => {
+    const snapshot = snapshotOf({ backends: { b1: backend({ weight: 9 }) } })
+    const command = { op: 'patch', resource: 'backend', id: 'b1', patch: { weight: null } } as const
+    expect(decide({ ...command, ...none }, snapshot)).toMatchObject({
+      ok: true,
+      value: [{ spec: { weight: 1 } }],
+    })
+  })
+
+  it('refuses what does not exist, whatever If-Match says', () => {
+    const command = { op: 'patch', resource: 'backend', id: 'b9', patch: {}, ifMatch: 5 } as const
+    expect(refusalOf(command)).toEqual({
+      code: 'not_found',
+      message: 'backend b9 does not exist',
+    })
+  })
+
+  it.each([[null], [5], ['text'], [['list']]])('refuses the patch %j', (patch) => {
+    const refusal = refusalOf({ op: 'patch', resource: 'backend', id: 'b1', patch, ...none })
+    expect(refusal.code).toBe('validation_failed')
+    expect(paths(refusal)).toEqual(['spec'])
+  })
+
+  it('stays quiet where nothing changes', () => {
+    const patch = { weight: 1 }
+    const decided = decide({ op: 'patch', resource: 'backend', id: 'b1', patch, ...none }, given)
+    expect(decided).toEqual({ ok: true, value: [] })
+  })
+})
+
+describe('delete', () => {
+  it('drafts the end of a resource', () => {
+    const decided = decide({ op: 'delete', resource: 'route', id: 'gpt-4o', ...none }, given)
+    const draft = { type: 'route.deleted', resource: 'route', id: 'gpt-4o', version: 4, spec: null }
+    expect(decided).toEqual({ ok: true, value: [draft] })
+  })
+
+  it('refuses what does not exist', () => {
+    expect(refusalOf({ op: 'delete', resource: 'route', id: 'r9', ...none }).code).toBe('not_found')
+  })
+})
+
+describe('If-Match', () => {
+  const put = { op: 'put', resource: 'backend', id: 'b1', spec: backend({ weight: 2 }) } as const
+
+  it.each([[5], ['*' as const], [null]])('lets %j pass on the stored revision 5', (ifMatch) => {
+    expect(decide({ ...put, ifMatch }, given).ok).toBe(true)
+  })
+
+  it.each<['put' | 'patch' | 'delete']>([['put'], ['patch'], ['delete']])(
+    'refuses a stale %s and shows what is stored',
+    (op) => {
+      const command: Command = { ...put, patch: {}, op, ifMatch: 4 }
+      expect(refusalOf(command)).toEqual({
+        code: 'precondition_failed',
+        message: 'backend b1 is at revision 5, not 4',
+        current: given.backends.get('b1'),
+      })
+    },
+  )
+
+  it.each([[5], ['*' as const]])('refuses a put with %j of what does not exist', (ifMatch) => {
+    const refusal = refusalOf({ ...put, id: 'b9', ifMatch })
+    expect(refusal.code).toBe('precondition_failed')
+    expect(refusal.current).toBeUndefined()
+  })
+})
+
+describe('references', () => {
+  const create = (id: string, spec: unknown) =>
+    ({ op: 'create', resource: 'route', id, spec }) as const
+
+  it('refuses a route to a backend that does not exist and names both ends', () => {
+    const targets = [{ backend: 'b1' }, { backend: 'b2' }]
+    expect(refusalOf(create('r', { tiers: [{ targets }] }))).toEqual({
+      code: 'dangling_reference',
+      message: 'route r refers to backend b2, which does not exist',
+      errors: [{ path: 'spec.tiers.0.targets.1.backend', message: 'backend b2 does not exist' }],
+    })
+  })
+
+  it('refuses a route with a policy that does not exist', () => {
+    const refusal = refusalOf(create('r', routeTo('b1', { policy: 'slow' })))
+    expect(refusal.message).toBe('route r refers to policy slow, which does not exist')
+    expect(paths(refusal)).toEqual(['spec.policy'])
+  })
+
+  it('names everything that is missing', () => {
+    expect(refusalOf(create('r', routeTo('b2', { policy: 'slow' }))).message).toBe(
+      'route r refers to backend b2, policy slow, which do not exist',
+    )
+  })
+
+  it('takes the policy default, which always exists, and targets by label', () => {
+    const spec = { tiers: [{ targets: [{ labels: { zone: 'nowhere' } }] }] }
+    expect(decide(create('r', spec), snapshotOf({})).ok).toBe(true)
+  })
+
+  it.each([
+    ['backend', 'b1', 'route gpt-4o still refers to backend b1'],
+    ['policy', 'fast', 'route gpt-4o still refers to policy fast'],
+  ] as const)('refuses to delete a %s that a route names', (resource, id, message) => {
+    expect(refusalOf({ op: 'delete', resource, id, ...none })).toEqual({
+      code: 'still_referenced',
+      message,
+    })
+  })
+
+  it('names all routes that refer to it, up to a number', () => {
+    const ids = Array.from({ length: NAMED_MAX + 3 }, (_, n) => `r${n}`)
+    const routes = Object.fromEntries(ids.map((id) => [id, routeTo('b1')]))
+    const snapshot = snapshotOf({ backends: { b1: backend() }, routes })
+    const command = { op: 'delete', resource: 'backend', id: 'b1', ...none } as const
+    const { message } = refusalOf(command, snapshot)
+    expect(message).toContain('route r0, route r1, ')
+    expect(message).toContain(`route r${NAMED_MAX - 1} and 3 more still refer to backend b1`)
+  })
+
+  it('lets a written policy default go, even where routes use it', () => {
+    const snapshot = snapshotOf({
+      backends: { b1: backend() },
+      policies: { default: {} },
+      routes: { r: routeTo('b1') },
+    })
+    const command = { op: 'delete', resource: 'policy', id: 'default', ...none } as const
+    expect(decide(command, snapshot).ok).toBe(true)
+  })
+
+  it.each([
+    ['an alias that is the id of another', 'r', ['gpt-4o'], 'spec.aliases.0', 'gpt-4o'],
+    ['an alias that another has', 'r', ['x', 'gpt'], 'spec.aliases.1', 'gpt'],
+    ['an id that is an alias of another', 'gpt', [], 'id', 'gpt'],
+  ])('refuses %s and names both routes', (_what, id, aliases, path, name) => {
+    const message = `route ${id} and route gpt-4o both claim the name ${name}`
+    expect(refusalOf(create(id, routeTo('b1', { aliases })))).toEqual({
+      code: 'duplicate_alias',
+      message,
+      errors: [{ path, message }],
+    })
+  })
+
+  it.each([[['r']], [['x', 'x']]])('refuses the aliases %j of route r', (aliases) => {
+    const refusal = refusalOf(create('r', routeTo('b1', { aliases })))
+    expect(refusal.code).toBe('duplicate_alias')
+    expect(refusal.message).toMatch(/^route r claims the name . twice$/)
+  })
+
+  it('lets a route keep its own aliases', () => {
+    const spec = routeTo('b1', { policy: 'fast', aliases: ['gpt', 'other'] })
+    const command = { op: 'put', resource: 'route', id: 'gpt-4o', spec, ...none } as const
+    expect(decide(command, given).ok).toBe(true)
+  })
+})

@@ -1,0 +1,181 @@
+import {
+  assertNever,
+  err,
+  ok,
+  parseId,
+  parseSpec,
+  refuse,
+  type Draft,
+  type FieldProblem,
+  type Refusal,
+  type ResourceName,
+  type Result,
+  type Snapshot,
+  type Spec,
+} from '@signalbox/model'
+import { type Command, type IfMatch } from './command.ts'
+import { keepCredential, maskedProblem } from './credential.ts'
+import { mergePatch } from './merge-patch.ts'
+import { checkReferences } from './references.ts'
+import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
+
+/** How many field problems one refusal carries. */
+export const ERRORS_MAX = 100
+
+/**
+ * What one command changes: no draft where the stored spec is already the wanted one, or the reason
+ * why it may not. `version` counts from the snapshot; the store corrects it for an id that existed
+ * before. Field paths start at the body's top: `id`, `spec.limits.connections`.
+ */
+export function decide(command: Command, snapshot: Snapshot): Result<readonly Draft[], Refusal> {
+  const view = openView(snapshot)
+  const refusal = apply(command, 0, view) ?? checkReferences(view)?.refusal
+  return refusal ? err(capped(refusal)) : ok(draftsOf(view))
+}
+
+/**
+ * Several commands as one change, all or nothing. Each sees what the earlier ones wrote; references
+ * and names are looked at once, when all are applied. The drafts are the net effect, at most one a
+ * resource. A refusal's paths name the command: `operations.2.spec.url`.
+ */
+export function decideAll(
+  commands: readonly Command[],
+  snapshot: Snapshot,
+): Result<readonly Draft[], Refusal> {
+  const view = openView(snapshot)
+  for (const [index, command] of commands.entries()) {
+    const refusal = apply(command, index, view)
+    if (refusal) return err(inOperation(index, refusal))
+  }
+  const broken = checkReferences(view)
+  return broken ? err(inOperation(broken.command, broken.refusal)) : ok(draftsOf(view))
+}
+
+function inOperation(index: number, refusal: Refusal): Refusal {
+  const root = `operations.${index}`
+  const errors = refusal.errors?.map(({ path, message }) => ({ path: `${root}.${path}`, message }))
+  return capped({ ...refusal, errors: errors ?? [{ path: root, message: refusal.message }] })
+}
+
+function capped(refusal: Refusal): Refusal {
+  return refusal.errors ? { ...refusal, errors: refusal.errors.slice(0, ERRORS_MAX) } : refusal
+}
+
+/** Lays one command's write over the view; answers why not. */
+function apply(command: Command, index: number, view: View): Refusal | undefined {
+  const wanted = wantedBy(command, view)
+  if (!wanted.ok) return wanted.error
+  const { id, spec } = wanted.value
+  view.pending[command.resource].set(id, { spec, command: index })
+  return undefined
+}
+
+interface Wanted {
+  readonly id: string
+  /** null: it shall not exist. */
+  readonly spec: Spec | null
+}
+
+function wantedBy(command: Command, view: View): Result<Wanted, Refusal> {
+  switch (command.op) {
+    case 'create':
+      return wantedByCreate(command, view)
+    case 'put':
+      return wantedByPut(command, view)
+    case 'patch':
+      return wantedByPatch(command, view)
+    case 'delete': {
+      const refusal = missing(command, view) ?? stale(command, view)
+      return refusal ? err(refusal) : ok({ id: command.id, spec: null })
+    }
+    default:
+      return assertNever(command)
+  }
+}
+
+function wantedByCreate(
+  { resource, id, spec }: Extract<Command, { op: 'create' }>,
+  view: View,
+): Result<Wanted, Refusal> {
+  const parsed = parseId(resource, id)
+  if (!parsed.ok) return err(invalid(`the id of the ${resource} is not valid`, parsed.error))
+  if (specIn(view, resource, parsed.value) !== null) {
+    return err(refuse('already_exists', `${resource} ${parsed.value} already exists`))
+  }
+  return read({ resource, id: parsed.value, input: spec, before: null })
+}
+
+function wantedByPut(
+  command: Extract<Command, { op: 'put' }>,
+  view: View,
+): Result<Wanted, Refusal> {
+  const { resource, id, spec } = command
+  const parsed = parseId(resource, id)
+  if (!parsed.ok) return err(invalid(`the id of the ${resource} is not valid`, parsed.error))
+  const refusal = stale(command, view)
+  if (refusal) return err(refusal)
+  return read({ resource, id, input: spec, before: specIn(view, resource, id) })
+}
+
+function wantedByPatch(
+  command: Extract<Command, { op: 'patch' }>,
+  view: View,
+): Result<Wanted, Refusal> {
+  const { resource, id, patch } = command
+  const refusal = missing(command, view) ?? stale(command, view)
+  if (refusal) return err(refusal)
+  const before = specIn(view, resource, id)
+  // Looked at before merging: a fingerprint merged into the stored credential would look whole.
+  const masked = maskedProblem(patch, before)
+  if (masked) return err(invalidSpec(resource, id, [masked]))
+  return read({ resource, id, input: mergePatch(before, patch), before })
+}
+
+interface Reading {
+  readonly resource: ResourceName
+  readonly id: string
+  readonly input: unknown
+  readonly before: Spec | null
+}
+
+function read({ resource, id, input, before }: Reading): Result<Wanted, Refusal> {
+  const isBackend = resource === 'backend'
+  const masked = isBackend ? maskedProblem(input, before) : undefined
+  if (masked) return err(invalidSpec(resource, id, [masked]))
+  const parsed = parseSpec(resource, isBackend ? keepCredential(input, before) : input)
+  return parsed.ok ? ok({ id, spec: parsed.value }) : err(invalidSpec(resource, id, parsed.error))
+}
+
+function missing(command: Target, view: View): Refusal | undefined {
+  if (specIn(view, command.resource, command.id) !== null) return undefined
+  return refuse('not_found', `${command.resource} ${command.id} does not exist`)
+}
+
+interface Target {
+  readonly resource: ResourceName
+  readonly id: string
+  readonly ifMatch: IfMatch
+}
+
+/** RFC 9110, 13.1.1: If-Match fails where nothing exists, `*` included. */
+function stale({ resource, id, ifMatch }: Target, view: View): Refusal | undefined {
+  if (ifMatch === null) return undefined
+  const name = `${resource} ${id}`
+  if (specIn(view, resource, id) === null) {
+    return refuse('precondition_failed', `${name} does not exist, so If-Match cannot hold`)
+  }
+  const stored = storedIn(view, resource, id)
+  if (ifMatch === '*' || stored?.revision === ifMatch) return undefined
+  const message = stored
+    ? `${name} is at revision ${stored.revision}, not ${ifMatch}`
+    : `${name} is new in this change and has no revision yet`
+  return refuse('precondition_failed', message, stored ? { current: stored } : {})
+}
+
+function invalidSpec(resource: ResourceName, id: string, errors: readonly FieldProblem[]): Refusal {
+  return invalid(`the spec of ${resource} ${id} is not valid`, errors)
+}
+
+function invalid(message: string, errors: readonly FieldProblem[]): Refusal {
+  return refuse('validation_failed', message, { errors })
+}

@@ -1,0 +1,66 @@
+import { type Kind } from '@signalbox/model'
+import { type Dialect, type HeaderPair, type KindTraits } from './dialect.ts'
+import { openai } from './openai/index.ts'
+
+const MODELS_PATH = '/v1/models'
+const HEALTH_PATH = '/health'
+const ANTHROPIC_VERSION = '2023-06-01'
+/** Gemini lists `models/gemini-2.5-flash` and is asked for `gemini-2.5-flash`. */
+const GEMINI_PREFIX = 'models/'
+
+const bearer = (secret: string): readonly HeaderPair[] => [['authorization', `Bearer ${secret}`]]
+
+const gemini: Dialect = {
+  ...openai,
+  readModels: (body) =>
+    openai
+      .readModels(body)
+      ?.map((name) => (name.startsWith(GEMINI_PREFIX) ? name.slice(GEMINI_PREFIX.length) : name)),
+}
+
+type Particulars = Partial<Omit<KindTraits, 'kind'>>
+
+/** What differs from a server that speaks OpenAI's format and has no path of its own for health. */
+const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
+  openai: {},
+  'openai-compatible': {},
+  ollama: {},
+  lmstudio: {},
+  localai: {},
+  vllm: { healthPath: HEALTH_PATH },
+  llamacpp: { healthPath: HEALTH_PATH },
+  tgi: { healthPath: HEALTH_PATH },
+  signalbox: { healthPath: HEALTH_PATH },
+  // Its v1 API, at https://<resource>.openai.azure.com/openai/v1.
+  'azure-openai': { credentialHeaders: (secret) => [['api-key', secret]] },
+  // Both are reached through the OpenAI-compatible paths that their makers offer. Anthropic's list
+  // of models is its native one: it wants x-api-key and a version.
+  anthropic: {
+    credentialHeaders: (secret) => [...bearer(secret), ['x-api-key', secret]],
+    fixedHeaders: [['anthropic-version', ANTHROPIC_VERSION]],
+  },
+  gemini: { dialect: gemini },
+}
+
+function withDefaults(kind: Kind): KindTraits {
+  return {
+    dialect: openai,
+    credentialHeaders: bearer,
+    fixedHeaders: [],
+    healthPath: MODELS_PATH,
+    discoveryPath: MODELS_PATH,
+    ...PARTICULARS[kind],
+    kind,
+  }
+}
+
+const TRAITS = new Map<Kind, KindTraits>(
+  (Object.keys(PARTICULARS) as Kind[]).map((kind) => [kind, withDefaults(kind)]),
+)
+
+/** What is particular to a kind. The same object each time. */
+export function kindTraits(kind: Kind): KindTraits {
+  const traits = TRAITS.get(kind)
+  if (!traits) throw new Error(`kind ${kind} has no traits`)
+  return traits
+}

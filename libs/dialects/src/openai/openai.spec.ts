@@ -1,0 +1,96 @@
+import fc from 'fast-check'
+import { type Failure } from '@signalbox/model'
+import { describeDialect } from '../dialect.contract.ts'
+import { openai } from './index.ts'
+
+const CHUNK = 'data: {"choices":[{"delta":{"content":"hi"}}]}'
+const END = `${CHUNK}\n\ndata: [DONE]`
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+describeDialect({
+  dialect: openai,
+  wholeStreams: [
+    `${END}\n\n`,
+    `${END}\n`,
+    END,
+    `${CHUNK}\r\n\r\ndata: [DONE]\r\n\r\n`,
+    `${CHUNK}\n\ndata:[DONE]\n\n`,
+    `${END}\n\n\n\n\n`,
+    'data: [DONE]\n\n',
+  ],
+  lists: [
+    [{ object: 'list', data: [{ id: 'gpt-4o' }, { id: 'team/x:7b' }] }, ['gpt-4o', 'team/x:7b']],
+    [
+      { models: [{ name: 'llama3:8b', model: 'llama3:8b' }, { model: 'phi' }] },
+      ['llama3:8b', 'phi'],
+    ],
+    [{ data: [] }, []],
+    [{ data: [{ id: 'a' }, { id: 'a' }] }, ['a']],
+    [{ data: [{ id: '' }, { id: 'with space' }, { id: 5 }, null, 'a', { id: 'b' }] }, ['b']],
+    [{ data: [{ id: 'x'.repeat(256) }] }, []],
+  ],
+})
+
+const failure = (code: Failure['code']): Failure => ({
+  code,
+  source: 'downstream',
+  nothingSent: true,
+  message: 'No.',
+})
+
+describe('the errors of OpenAI', () => {
+  it('have the shape that its clients read', () => {
+    expect(JSON.parse(openai.errorBody(failure('model_not_found'), 'r-1'))).toEqual({
+      error: {
+        message: 'No.',
+        type: 'invalid_request_error',
+        param: 'model',
+        code: 'model_not_found',
+      },
+      request_id: 'r-1',
+    })
+  })
+
+  it('are of the type of a server where no request of the client could help', () => {
+    expect(JSON.parse(openai.errorBody(failure('no_backend'), 'r-1')).error).toMatchObject({
+      type: 'server_error',
+      param: null,
+    })
+  })
+
+  it('reach a client inside a stream as an event named error', () => {
+    expect(openai.streamError(failure('stream_cut'), 'r')).toMatch(
+      /^\n\nevent: error\ndata: \{.*\}\n\n$/,
+    )
+  })
+})
+
+describe('the end of a stream of OpenAI', () => {
+  it.each([
+    ['text of the model that holds the marker', 'data: {"content":"data: [DONE]'],
+    ['text of the model, seen from its middle', `${'x'.repeat(200)}data: [DONE]`],
+    ['more behind the marker', `${END}\n\n${CHUNK}\n\n`],
+    ['a field of another name', 'event: [DONE]\n\n'],
+    ['nothing', ''],
+    ['blank lines alone', '\n\n\n'],
+  ])('is not seen in %s', (_, text) => {
+    expect(openai.endsWell(bytes(text).slice(-openai.tailBytes))).toBe(false)
+  })
+
+  it('is not seen where the tail does not reach back to the beginning of the line', () => {
+    const tail = bytes(`data: [DONE]${'\n'.repeat(openai.tailBytes - 12)}`)
+    expect(tail).toHaveLength(openai.tailBytes)
+    expect(openai.endsWell(tail)).toBe(false)
+  })
+
+  it('is a question of the last line alone, whatever stands before it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (before) => {
+        const text = `${before}\n\ndata: [DONE]\n\n`
+        expect(openai.endsWell(bytes(text).slice(-openai.tailBytes))).toBe(true)
+        const quoted = `data: ${JSON.stringify(`${before}data: [DONE]`).slice(0, -1)}`
+        expect(openai.endsWell(bytes(quoted).slice(-openai.tailBytes))).toBe(false)
+      }),
+    )
+  })
+})

@@ -1,0 +1,49 @@
+import { KINDS, type BackendSpec, type Snapshot } from '@signalbox/model'
+import { type Quarantine } from './quarantine.ts'
+import { type CompiledBackend } from './table.ts'
+
+/** All backends that compile, with their last good specs where the present one does not. */
+export function compileBackends(
+  snapshot: Snapshot,
+  { previous, problems }: Quarantine,
+): readonly CompiledBackend[] {
+  const backends: CompiledBackend[] = []
+  for (const [id, { revision, spec }] of snapshot.backends) {
+    const last = previous?.backendById.get(id)
+    // The same object is the same spec: it compiled then, so it compiles now.
+    const message = last?.spec === spec ? undefined : backendProblem(spec)
+    if (message === undefined) {
+      backends.push({ index: backends.length, id, revision, spec })
+      continue
+    }
+    problems.push({ resource: 'backend', id, code: 'does_not_compile', message })
+    if (last) backends.push({ ...last, index: backends.length })
+  }
+  return backends
+}
+
+const KNOWN_KINDS: ReadonlySet<unknown> = new Set(KINDS)
+
+/**
+ * Specs were parsed before they were logged, but perhaps by another version, which may know more
+ * kinds and more fields. So this asks for what a proxy reads and ignores what it does not know.
+ */
+function backendProblem(spec: BackendSpec): string | undefined {
+  const { kind, url, models, weight, enabled, limits } = spec
+  if (!KNOWN_KINDS.has(kind)) return `unknown kind ${JSON.stringify(kind)}`
+  if (typeof url !== 'string' || !/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+    return 'url is not an absolute http or https URL'
+  }
+  if (models !== 'discover' && !Array.isArray(models))
+    return 'models is neither a list nor discover'
+  if (!isCount(weight)) return 'weight is not a number'
+  if (typeof enabled !== 'boolean') return 'enabled is neither true nor false'
+  if (!isCount(limits?.connections) || !isCount(limits.pending)) return 'limits are missing'
+  const parts = { labels: spec.labels, timeouts: spec.timeouts, health: spec.health, tls: spec.tls }
+  const missing = Object.entries(parts).find(([, part]) => typeof part !== 'object' || !part)
+  return missing && `${missing[0]} is missing`
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}

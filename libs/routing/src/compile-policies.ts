@@ -1,0 +1,37 @@
+import {
+  DEFAULT_POLICY,
+  DEFAULT_POLICY_ID,
+  STRATEGIES,
+  type PolicySpec,
+  type Snapshot,
+} from '@signalbox/model'
+import { type Quarantine } from './quarantine.ts'
+
+/** The usable policies by id; `default` is always among them. */
+export function compilePolicies(
+  snapshot: Snapshot,
+  { problems, lastGood }: Quarantine,
+): ReadonlyMap<string, PolicySpec> {
+  const policies = new Map<string, PolicySpec>([[DEFAULT_POLICY_ID, DEFAULT_POLICY]])
+  for (const [id, { spec }] of snapshot.policies) {
+    const message = policyProblem(spec)
+    if (message !== undefined) {
+      problems.push({ resource: 'policy', id, code: 'does_not_compile', message })
+    }
+    const usable = message === undefined ? spec : lastGood().policies.get(id)
+    if (usable) policies.set(id, usable)
+  }
+  return policies
+}
+
+/** A snapshot may come from a newer writer: what this version does by name is looked at here. */
+function policyProblem(spec: PolicySpec): string | undefined {
+  const known: readonly unknown[] = STRATEGIES
+  if (!known.includes(spec.strategy)) return `unknown strategy ${JSON.stringify(spec.strategy)}`
+  if (!known.includes(spec.fallbackStrategy)) {
+    return `unknown fallbackStrategy ${JSON.stringify(spec.fallbackStrategy)}`
+  }
+  if (typeof spec.timeouts !== 'object' || spec.timeouts === null) return 'timeouts are missing'
+  if (!Number.isInteger(spec.retry?.maxRetries)) return 'retry.maxRetries is not a number'
+  return undefined
+}

@@ -1,0 +1,36 @@
+import { type Snapshot } from '@signalbox/model'
+import { compileBackends } from './compile-backends.ts'
+import { compilePolicies } from './compile-policies.ts'
+import { compileImplicitRoutes, compileRoutes, type Discovered } from './compile-routes.ts'
+import { listModels } from './list-models.ts'
+import { openQuarantine, type Problem } from './quarantine.ts'
+import { type CompiledRoute, type Table } from './table.ts'
+
+export interface Compiled {
+  readonly table: Table
+  readonly problems: readonly Problem[]
+}
+
+/**
+ * Compiles a snapshot for look-ups. Never refuses as a whole: a resource that does not compile is
+ * named in `problems` and stays as `previous` had it (a new one is left out), while all others
+ * move on. The result does not depend on the order of the snapshot's maps, but for the order of
+ * backends and of an implicit route's targets.
+ */
+export function compile(snapshot: Snapshot, discovered: Discovered, previous?: Table): Compiled {
+  const quarantine = openQuarantine(previous)
+  const backends = compileBackends(snapshot, quarantine)
+  const backendById = new Map(backends.map((backend) => [backend.id, backend]))
+  const policies = compilePolicies(snapshot, quarantine)
+  const parts = { snapshot, backends, backendById, policies, discovered }
+  const { routes, reserved } = compileRoutes(parts, quarantine)
+  compileImplicitRoutes(parts, { routes, reserved })
+  const models = listModels(routes, snapshot)
+  const table = { head: snapshot.head, routes, backends, backendById, models }
+  return { table, problems: quarantine.problems }
+}
+
+/** The route that answers for a model's name. */
+export function match(table: Table, model: string): CompiledRoute | undefined {
+  return table.routes.get(model)
+}

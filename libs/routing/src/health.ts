@@ -1,0 +1,113 @@
+import { type Health } from '@signalbox/model'
+
+/*
+ * Hysteresis. One probe says little: a network drops packets, a backend pauses for garbage
+ * collection. So a backend changes sides only after a run of equal answers, and the run that takes
+ * it out may be longer or shorter than the one that brings it back. Any other answer in between
+ * starts the count anew, which is what keeps a flapping backend on the side where it is.
+ *
+ *               first pass                 unhealthyThreshold failures in a row
+ *    unknown ---------------> ready ------------------------------------------> down
+ *       |                      ^  ^                                              |
+ *       |                      |  +----------------------------------------------+
+ *       | 503            pass  |          healthyThreshold passes in a row
+ *       +-------> warming_up --+
+ *            (from every state)
+ *
+ * Three things are no matter of counting. A backend that nobody has seen yet is usable at once: its
+ * first pass makes it ready, and until its first run of failures is complete it stays eligible. A
+ * 503 is the backend's own word that it is loading a model: it takes effect at once, and the pass
+ * after it, too. But it is believed for WARMING_MS_MAX only; a longer unbroken run of 503s counts
+ * as failures, in every state, until another answer ends the run.
+ */
+
+/** How long a backend may go on saying that it loads; large models take minutes from disk. */
+export const WARMING_MS_MAX = 600_000
+
+/** Between probes while something is being decided: loading, or a run that is not complete. */
+export const UNDECIDED_INTERVAL_MS_MAX = 1_000
+/** Between probes of a backend that is down: it shall not wait a long interval to be back. */
+export const DOWN_INTERVAL_MS_MAX = 5_000
+/** Probes of many backends drift apart by this share of the interval, up and down. */
+export const PROBE_JITTER = 0.1
+
+/** What one probe found. `warming-up` is the answer 503. */
+export type ProbeResult = 'pass' | 'fail' | 'warming-up'
+
+export interface ProbedHealth {
+  readonly health: Health
+  /** Milliseconds (the probe's clock) at which `health` last changed. */
+  readonly sinceMs: number
+  /** Passes in a row. */
+  readonly passes: number
+  /** Failures in a row. */
+  readonly failures: number
+  /** When the unbroken run of 503s began; null outside one. */
+  readonly warmingSinceMs: number | null
+}
+
+export interface Judged {
+  readonly unhealthyThreshold: number
+  readonly healthyThreshold: number
+  readonly nowMs: number
+}
+
+/** A backend that no probe has seen. */
+export function unprobed(nowMs: number): ProbedHealth {
+  return { health: 'unknown', sinceMs: nowMs, passes: 0, failures: 0, warmingSinceMs: null }
+}
+
+/** The state after one more probe. */
+export function afterProbe(before: ProbedHealth, result: ProbeResult, by: Judged): ProbedHealth {
+  if (result === 'pass') return afterPass(before, by)
+  if (result === 'fail') return afterFailure(before, by, null)
+  const warmingSinceMs = before.warmingSinceMs ?? by.nowMs
+  if (by.nowMs - warmingSinceMs >= WARMING_MS_MAX) return afterFailure(before, by, warmingSinceMs)
+  return { ...moved(before, 'warming_up', by.nowMs), passes: 0, failures: 0, warmingSinceMs }
+}
+
+function afterPass(before: ProbedHealth, by: Judged): ProbedHealth {
+  const passes = before.passes + 1
+  const back = before.health !== 'down' || passes >= by.healthyThreshold
+  const state = moved(before, back ? 'ready' : 'down', by.nowMs)
+  return { ...state, passes, failures: 0, warmingSinceMs: null }
+}
+
+function afterFailure(
+  before: ProbedHealth,
+  by: Judged,
+  warmingSinceMs: number | null,
+): ProbedHealth {
+  const failures = before.failures + 1
+  const out = failures >= by.unhealthyThreshold
+  const state = moved(before, out ? 'down' : before.health, by.nowMs)
+  return { ...state, passes: 0, failures, warmingSinceMs }
+}
+
+function moved(before: ProbedHealth, health: Health, nowMs: number): ProbedHealth {
+  return before.health === health ? before : { ...before, health, sinceMs: nowMs }
+}
+
+/** Whether a backend in this state may be picked. Nobody having looked is no reason against it. */
+export function eligible(health: Health): boolean {
+  return health === 'ready' || health === 'unknown'
+}
+
+/**
+ * Milliseconds until the next probe: the interval, but sooner while a run of answers is not
+ * complete or the backend is out. `random` is in [0, 1).
+ */
+export function nextProbeDelayMs(
+  state: ProbedHealth,
+  intervalMs: number,
+  random: () => number,
+): number {
+  const jitter = 1 + PROBE_JITTER * (2 * random() - 1)
+  return Math.min(intervalMs, slowestMs(state)) * jitter
+}
+
+function slowestMs({ health, passes, failures }: ProbedHealth): number {
+  if (health === 'warming_up') return UNDECIDED_INTERVAL_MS_MAX
+  if (health === 'down') return passes > 0 ? UNDECIDED_INTERVAL_MS_MAX : DOWN_INTERVAL_MS_MAX
+  return failures > 0 ? UNDECIDED_INTERVAL_MS_MAX : Infinity
+}
