@@ -1,7 +1,7 @@
 import { type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide } from './decide.ts'
-import { snapshotOf } from './test-snapshot.ts'
+import { snapshotOf } from './snapshot-harness.ts'
 
 const URL1 = 'http://127.0.0.1:8000'
 const stored = { sealed: 'AQID', fingerprint: 'f00d' }

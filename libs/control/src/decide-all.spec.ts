@@ -1,7 +1,7 @@
 import { type Refusal } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decideAll } from './decide.ts'
-import { snapshotOf } from './test-snapshot.ts'
+import { snapshotOf } from './snapshot-harness.ts'
 
 const backend = { kind: 'vllm', url: 'http://127.0.0.1:8000' }
 const routeTo = (id: string, aliases: readonly string[] = []) => ({

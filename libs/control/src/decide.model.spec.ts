@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { emptySnapshot, type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide, decideAll } from './decide.ts'
-import { commit } from './test-snapshot.ts'
+import { commit } from './snapshot-harness.ts'
 
 /*
  * decide() and project() against a model that is as naive as can be: three maps, every rule
@@ -22,7 +22,8 @@ interface Naive {
 }
 
 type Write =
-  | { readonly resource: 'backend' | 'policy'; readonly id: string; readonly value: number }
+  | { readonly resource: 'backend'; readonly id: string; readonly value: number }
+  | { readonly resource: 'policy'; readonly id: string; readonly value: number }
   | { readonly resource: 'route'; readonly id: string; readonly value: NaiveRoute }
 type Action = { readonly op: 'create' | 'put' | 'delete'; readonly write: Write }
 
@@ -49,10 +50,12 @@ function naiveStep(naive: Naive, { op, write }: Action): Naive | undefined {
   return holds(after) ? after : undefined
 }
 
-function specOf({ resource, value }: Write): unknown {
-  if (resource === 'backend') return { kind: 'ollama', url: 'http://h.test', weight: value }
-  if (resource === 'policy') return { retry: { maxRetries: value } }
-  const { backend, policy, aliases } = value
+function specOf(write: Write): unknown {
+  if (write.resource === 'backend') {
+    return { kind: 'ollama', url: 'http://h.test', weight: write.value }
+  }
+  if (write.resource === 'policy') return { retry: { maxRetries: write.value } }
+  const { backend, policy, aliases } = write.value
   return { tiers: [{ targets: [{ backend }] }], policy, aliases }
 }
 

@@ -2,7 +2,7 @@ import { type Refusal, type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide, ERRORS_MAX } from './decide.ts'
 import { NAMED_MAX } from './references.ts'
-import { snapshotOf } from './test-snapshot.ts'
+import { snapshotOf } from './snapshot-harness.ts'
 
 const URL1 = 'http://127.0.0.1:8000'
 const backend = (more: object = {}) => ({ kind: 'vllm', url: URL1, ...more })
@@ -238,10 +238,12 @@ describe('references', () => {
   })
 
   it.each([
-    ['an alias that is the id of another', 'r', ['gpt-4o'], 'spec.aliases.0', 'gpt-4o'],
-    ['an alias that another has', 'r', ['x', 'gpt'], 'spec.aliases.1', 'gpt'],
-    ['an id that is an alias of another', 'gpt', [], 'id', 'gpt'],
-  ])('refuses %s and names both routes', (_what, id, aliases, path, name) => {
+    { what: 'an alias that is the id of another', id: 'r', aliases: ['gpt-4o'] },
+    { what: 'an alias that another has', id: 'r', aliases: ['gpt'] },
+    { what: 'an id that is an alias of another', id: 'gpt', aliases: [] },
+  ])('refuses $what and names both routes', ({ id, aliases }) => {
+    const name = aliases[0] ?? id
+    const path = aliases.length === 0 ? 'id' : 'spec.aliases.0'
     const message = `route ${id} and route gpt-4o both claim the name ${name}`
     expect(refusalOf(create(id, routeTo('b1', { aliases })))).toEqual({
       code: 'duplicate_alias',

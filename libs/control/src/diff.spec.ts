@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { type Draft } from '@signalbox/model'
 import { diff } from './diff.ts'
-import { commit, snapshotOf } from './test-snapshot.ts'
+import { commit, snapshotOf } from './snapshot-harness.ts'
 
 const backend = (weight: number) => ({ kind: 'vllm', url: 'http://127.0.0.1:8000', weight })
 

@@ -1,4 +1,6 @@
-/** No spec nests deeper than this. What lies below is handed on as it is, for the parser to refuse. */
+/**
+ * No spec nests deeper than this. What lies below is handed on as it is, for the parser to refuse.
+ */
 export const PATCH_DEPTH_MAX = 32
 
 /**

@@ -1,4 +1,6 @@
-/** A configuration that must not start. `main` prints it as one line and exits with 78 (EX_CONFIG). */
+/**
+ * A configuration that must not start. `main` prints it as one line and exits with 78 (EX_CONFIG).
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }

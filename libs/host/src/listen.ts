@@ -65,6 +65,6 @@ export function listenError(
     )
   }
   return new ConfigError(
-    `cannot listen on ${where} (${error.code ?? error.message}); set ${variable} to another address`,
+    `cannot listen on ${where} (${error.code ?? error.message}); set ${variable} to another`,
   )
 }

@@ -29,7 +29,9 @@ export function seal(plaintext: string, masterKey: Uint8Array, context: string):
   return Buffer.concat([Buffer.of(VERSION), nonce, cipher.getAuthTag(), body]).toString('base64')
 }
 
-/** The plaintext; undefined where the key, the context or a byte is not the one it was sealed with. */
+/**
+ * The plaintext; undefined where the key, the context or a byte is not the one it was sealed with.
+ */
 export function unseal(sealed: string, masterKey: Uint8Array, context: string): string | undefined {
   const bytes = Buffer.from(sealed, 'base64')
   if (bytes.length < 1 + NONCE_BYTES + TAG_BYTES || bytes[0] !== VERSION) return undefined
@@ -46,7 +48,9 @@ export function unseal(sealed: string, masterKey: Uint8Array, context: string): 
   }
 }
 
-/** Twelve hex digits that recognise a secret and tell nothing about it: HMAC under a derived key. */
+/**
+ * Twelve hex digits that recognise a secret and tell nothing about it: HMAC under a derived key.
+ */
 export function fingerprint(plaintext: string, masterKey: Uint8Array): string {
   const key = derive(masterKey, 'fingerprint')
   return createHmac('sha256', key).update(plaintext, 'utf8').digest('hex').slice(0, 12)

@@ -3,7 +3,9 @@ import { type FailureCode } from './codes.ts'
 /** Who broke it. */
 export type FailureSource = 'downstream' | 'upstream' | 'internal'
 
-/** A request that did not succeed, as data. Whether to try again is decided in libs/routing alone. */
+/**
+ * A request that did not succeed, as data. Whether to try again is decided in libs/routing alone.
+ */
 export interface Failure {
   readonly code: FailureCode
   readonly source: FailureSource

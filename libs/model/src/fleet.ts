@@ -26,7 +26,10 @@ export interface Load {
   readonly rssBytes: number
 }
 
-/** What a proxy or probe says of itself: every 10 s, and at once when it applies, refuses or changes state. */
+/**
+ * What a proxy or probe says of itself: every 10 s, and at once when it applies, refuses or
+ * changes state.
+ */
 export interface Heartbeat {
   readonly id: string
   readonly role: 'proxy' | 'probe'

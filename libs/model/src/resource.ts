@@ -55,7 +55,9 @@ export function parseId(
   return parsed.success ? ok(parsed.data) : err(fieldProblems(parsed.error, 'id'))
 }
 
-/** zod's issues as dotted paths below `root`. A union is reported by the member that came closest. */
+/**
+ * zod's issues as dotted paths below `root`. A union is reported by the member that came closest.
+ */
 export function fieldProblems(error: z.ZodError, root: string): readonly FieldProblem[] {
   return error.issues.flatMap((issue) => flatten(issue, root === '' ? [] : [root]))
 }

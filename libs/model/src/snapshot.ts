@@ -30,7 +30,9 @@ export function collection<Name extends ResourceName>(
 
 const FORMAT = 1
 
-/** A snapshot as text, for the bus and the disk. Credentials in it are sealed, as they always are. */
+/**
+ * A snapshot as text, for the bus and the disk. Credentials in it are sealed, as they always are.
+ */
 export function encodeSnapshot(snapshot: Snapshot): string {
   return JSON.stringify({
     format: FORMAT,

@@ -18,7 +18,7 @@ export interface Quarantine {
 }
 
 interface LastGood {
-  /** The configured routes by id, with every name that they had. */
+  /** By id, with every name that they had. Implicit ones too: a broken route takes none away. */
   readonly routes: ReadonlyMap<string, LastRoute>
   /** The policies that a route used. */
   readonly policies: ReadonlyMap<string, PolicySpec>
@@ -39,7 +39,6 @@ function indexTable(table: Table | undefined): LastGood {
   const policies = new Map<string, PolicySpec>()
   for (const [name, route] of table?.routes ?? []) {
     policies.set(route.policyId, route.policy)
-    if (route.implicit) continue
     const known = routes.get(route.id)
     if (known) known.names.push(name)
     else routes.set(route.id, { route, names: [name] })

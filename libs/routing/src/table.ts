@@ -1,11 +1,15 @@
 import { type BackendSpec, type Head, type PolicySpec } from '@signalbox/model'
 
-/** A snapshot compiled for look-ups inside one proxy. Immutable, but for the cursors of its tiers. */
+/**
+ * A snapshot compiled for look-ups inside one proxy. Immutable, but for the cursors of its tiers.
+ */
 export interface Table {
   readonly head: Head
   /** By every name that a client may ask for: route ids, aliases, models served without a route. */
   readonly routes: ReadonlyMap<string, CompiledRoute>
-  /** Dense: `backends[b.index] === b`. Disabled backends are here too (they drain), picked never. */
+  /**
+   * Dense: `backends[b.index] === b`. Disabled backends are here too (they drain), picked never.
+   */
   readonly backends: readonly CompiledBackend[]
   readonly backendById: ReadonlyMap<string, CompiledBackend>
   /** What GET /v1/models lists, sorted by id. */
@@ -46,6 +50,7 @@ export interface CompiledTarget {
   readonly backend: CompiledBackend
   /** The name that the backend knows the model by. */
   readonly model: string
+  /** The target's weight times its backend's. At 0 it is never picked: it drains. */
   readonly weight: number
   /** Smooth weighted round robin's running value. Mutable, like the cursor. */
   readonly smooth: { current: number }

@@ -19,7 +19,9 @@ const NOT_REACHED = new Set([
 const SAID_BY_DRIVER =
   /timeout|terminated|Connection ended|not queryable|closed|cannot connect|ECONNREFUSED/i
 
-/** DatabaseUnavailable where the error says that Postgres cannot answer now; else the error itself. */
+/**
+ * DatabaseUnavailable where the error says that Postgres cannot answer now; else the error itself.
+ */
 export function unavailable(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable || !isErrorLike(error)) return error
   const code = String(error.code ?? '')

@@ -31,7 +31,8 @@ export function findMigrations(from: string): string {
 }
 
 /**
- * Applies the migrations that the database lacks, in order, each in its own transaction, in Prisma's
+ * Applies the migrations that the database lacks, in order, each in its own transaction, in
+ * Prisma's
  * own bookkeeping. Throws ConfigError where an applied migration was edited or is unknown here, and
  * DatabaseUnavailable where Postgres does not answer. Answers the names that were applied now.
  */
@@ -99,7 +100,8 @@ async function applyOne(client: pg.Client, { name, sql, checksum }: Migration): 
   try {
     await client.query(sql)
     await client.query(
-      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at, applied_steps_count)
+      `INSERT INTO _prisma_migrations 
+         (id, checksum, migration_name, finished_at, applied_steps_count)
        VALUES ($1, $2, $3, now(), 1)`,
       [randomUUID(), checksum, name],
     )

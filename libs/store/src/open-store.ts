@@ -27,7 +27,8 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens the log of a fleet; the first to open it gives it a lineage. The migrations have been applied
+ * Opens the log of a fleet; the first to open it gives it a lineage. The migrations have been
+ * applied
  * (migrate()). Rejects with DatabaseUnavailable where Postgres does not answer.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {

@@ -25,8 +25,10 @@ const RESOURCES = `SELECT resource, id, version, revision, created_at, updated_a
 const REVISIONS_AFTER = `SELECT epoch, revision, body, previous_hash, hash FROM revision
   WHERE fleet = $1 AND revision > $2 ORDER BY revision LIMIT $3`
 /** Each resource's last event at or before a revision; created_at is its last creation's. */
-const RESOURCES_AS_OF = `SELECT DISTINCT ON (e.resource, e.id) e.resource, e.id, e.version, e.revision,
-    (SELECT c.committed_at FROM event b JOIN revision c ON c.fleet = b.fleet AND c.revision = b.revision
+const RESOURCES_AS_OF = `SELECT DISTINCT ON (e.resource, e.id)
+    e.resource, e.id, e.version, e.revision,
+    (SELECT c.committed_at FROM event b
+     JOIN revision c ON c.fleet = b.fleet AND c.revision = b.revision
      WHERE b.fleet = e.fleet AND b.resource = e.resource AND b.id = e.id AND b.version <= e.version
        AND b.type LIKE '%.created' ORDER BY b.version DESC LIMIT 1) AS created_at,
     r.committed_at AS updated_at, e.spec

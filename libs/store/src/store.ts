@@ -36,7 +36,9 @@ export interface WriteRequest {
   readonly intent: Intent
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null
   readonly dryRun: boolean
-  /** Pure. Runs with the log locked, on the state that the lock froze; also where it is compiled. */
+  /**
+   * Pure. Runs with the log locked, on the state that the lock froze; also where it is compiled.
+   */
   readonly decide: (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
   /** Pure. Presents what was committed (null: the drafts were empty, nothing changes). */
   readonly present: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer

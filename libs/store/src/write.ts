@@ -36,7 +36,9 @@ export interface Writer {
   readonly pool: pg.Pool
   readonly fleet: string
   readonly clock: Clock
-  /** The fold of the log as far as this process knows it. Only read and set under the log's lock. */
+  /**
+   * The fold of the log as far as this process knows it. Only read and set under the log's lock.
+   */
   cache: Snapshot | null
 }
 
@@ -52,7 +54,8 @@ export async function writeOnce(writer: Writer, request: WriteRequest): Promise<
   return withClient(writer.pool, async (client) => {
     await client.query('BEGIN')
     await client.query(
-      `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
+      `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
+       SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
     )
     const done = await decideUnderLock(writer, client, request)
     if (!done.keep) {
@@ -65,7 +68,9 @@ export async function writeOnce(writer: Writer, request: WriteRequest): Promise<
   })
 }
 
-/** A lost connection during COMMIT leaves open what happened: the cache is dropped, the caller told. */
+/**
+ * A lost connection during COMMIT leaves open what happened: the cache is dropped, the caller told.
+ */
 async function commit(writer: Writer, client: pg.ClientBase): Promise<void> {
   try {
     await client.query('COMMIT')
@@ -164,7 +169,8 @@ async function append(
 }
 
 /**
- * Positions, and versions that go on across delete and re-create: the drafts' own versions know only
+ * Positions, and versions that go on across delete and re-create: the drafts' own versions know
+ * only
  * what exists now, so the last version of each resource is asked of the log.
  */
 async function numberEvents(

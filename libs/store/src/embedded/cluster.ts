@@ -35,7 +35,7 @@ export function clusterFolder(wanted: string, user: RunAs): string {
   own(folder, user)
   if (!may(user, '-w', folder)) {
     throw new ConfigError(
-      `user ${user.uid} can use neither ${wanted} nor ${folder}; name another directory with --data`,
+      `user ${user.uid} can use neither ${wanted} nor ${folder}; name another with --data`,
     )
   }
   writeFileSync(join(wanted, POINTER), `${folder}\n`)
@@ -81,7 +81,8 @@ export function lastLine(text: string | null | undefined): string {
 
 /**
  * After a kill -9 of everything but Postgres its server still runs on the cluster, and after one of
- * everything a stale postmaster.pid is left. Ours is asked to stop; a stale file is Postgres' matter
+ * everything a stale postmaster.pid is left. Ours is asked to stop; a stale file is Postgres'
+ * matter
  * unless the id now belongs to somebody else, which would stop the start: then it is removed.
  */
 export async function stopOrphan(folder: string): Promise<void> {

@@ -1,0 +1,95 @@
+import {
+  ConfigError,
+  type Env,
+  nonEmpty,
+  type Parse,
+  readVariable,
+  requireVariable,
+  type Variable,
+} from './env.ts'
+import { type MetricsAccess } from './ops.ts'
+import { MASTER_KEY_BYTES } from './seal.ts'
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
+const LABELS_MAX = 64
+
+/** "500ms", "30s", "5m", "1h" as milliseconds; a bare number is seconds. */
+export const parseDurationMs: Parse<number> = (text) => {
+  const match = /^(\d{1,7})(ms|s|m|h)?$/.exec(text)
+  return match ? Number(match[1]) * (UNITS_MS[match[2] ?? 's'] ?? NaN) : undefined
+}
+
+/** "zone=a,tier=gold" as a record. */
+export const parseLabels: Parse<Readonly<Record<string, string>>> = (text) => {
+  const pairs = text.split(',').map((part) => /^\s*([A-Za-z0-9._/-]+)=([^,=]*)\s*$/.exec(part))
+  if (pairs.length > LABELS_MAX || pairs.some((pair) => pair === null)) return undefined
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]?.trim()]))
+}
+
+export const FLEET_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_FLEET',
+  shape: '1 to 31 lower-case letters, digits and dashes',
+  parse: (text) => (/^[a-z0-9][a-z0-9-]{0,30}$/.test(text) ? text : undefined),
+}
+
+export const MASTER_KEY_VARIABLE: Variable<Uint8Array> = {
+  name: 'SIGNALBOX_MASTER_KEY',
+  shape: '32 bytes as base64 (openssl rand -base64 32)',
+  secret: true,
+  parse: (text) => {
+    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
+    const bytes = Buffer.from(text, 'base64')
+    const varied = new Set(bytes).size > 1
+    return bytes.length === MASTER_KEY_BYTES && varied ? bytes : undefined
+  },
+}
+
+export const DATA_DIR_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_DATA_DIR',
+  shape: 'a directory',
+  parse: nonEmpty,
+}
+
+const METRICS_VARIABLE: Variable<boolean> = {
+  name: 'SIGNALBOX_METRICS',
+  shape: 'on or off',
+  parse: (text) => (text === 'on' ? true : text === 'off' ? false : undefined),
+}
+
+const METRICS_USERNAME_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_METRICS_USERNAME',
+  shape: 'a name',
+  parse: nonEmpty,
+}
+
+const METRICS_PASSWORD_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_METRICS_PASSWORD',
+  shape: 'a password that is not empty',
+  secret: true,
+  parse: nonEmpty,
+}
+
+export const DEFAULT_FLEET = 'default'
+export const DEFAULT_DATA_DIR = '.signalbox'
+
+/** The fleet that a process belongs to. */
+export function readFleet(env: Env): string {
+  return readVariable(env, FLEET_VARIABLE) ?? DEFAULT_FLEET
+}
+
+export function readMasterKey(env: Env): Uint8Array {
+  return requireVariable(env, MASTER_KEY_VARIABLE)
+}
+
+/** Who may read /metrics. A name without a password, or the reverse, stops the start. */
+export function readMetricsAccess(env: Env): MetricsAccess {
+  const enabled = readVariable(env, METRICS_VARIABLE) ?? true
+  const username = readVariable(env, METRICS_USERNAME_VARIABLE)
+  const password = readVariable(env, METRICS_PASSWORD_VARIABLE)
+  if ((username === undefined) !== (password === undefined)) {
+    const missing = username === undefined ? METRICS_USERNAME_VARIABLE : METRICS_PASSWORD_VARIABLE
+    throw new ConfigError(`${missing.name} is not set; set both name and password, or neither`)
+  }
+  const given = username !== undefined && password !== undefined
+  return { enabled, credentials: given ? { username, password } : null }
+}
