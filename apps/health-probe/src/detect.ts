@@ -1,5 +1,5 @@
 import { type Kind } from '@signalbox/model'
-import { kindTraits } from '@signalbox/dialects'
+import { kindTraits, upstreamOrigin, upstreamPath } from '@signalbox/dialects'
 
 /** A backend that can be seen from here on a first start. */
 export interface Detected {
@@ -19,7 +19,12 @@ const LOCAL: readonly Detected[] = [
 
 const HOSTED: readonly (Detected & { readonly variable: string })[] = [
   { id: 'openai', kind: 'openai', url: 'https://api.openai.com', variable: 'OPENAI_API_KEY' },
-  { id: 'anthropic', kind: 'anthropic', url: 'https://api.anthropic.com', variable: 'ANTHROPIC_API_KEY' },
+  {
+    id: 'anthropic',
+    kind: 'anthropic',
+    url: 'https://api.anthropic.com',
+    variable: 'ANTHROPIC_API_KEY',
+  },
   {
     id: 'gemini',
     kind: 'gemini',
@@ -33,9 +38,13 @@ const MODELS_BYTES_MAX = 1_048_576
 
 type Env = Readonly<Record<string, string | undefined>>
 
-/** Local servers that answer with a list of models, and hosted ones whose key the environment holds. */
+/**
+ * Local servers that answer with a list of models, and hosted ones whose key the environment holds.
+ */
 export async function detectBackends(env: Env): Promise<readonly Detected[]> {
-  const local = await Promise.all(LOCAL.map(async (one) => ((await servesModels(one)) ? [one] : [])))
+  const local = await Promise.all(
+    LOCAL.map(async (one) => ((await servesModels(one)) ? [one] : [])),
+  )
   const hosted = HOSTED.flatMap(({ variable, ...one }) => {
     const apiKey = env[variable]?.trim()
     return apiKey ? [{ ...one, apiKey }] : []
@@ -43,12 +52,18 @@ export async function detectBackends(env: Env): Promise<readonly Detected[]> {
   return [...local.flat(), ...hosted]
 }
 
-/** Whether something at this address speaks the kind's dialect: any other server on the port is left alone. */
+/**
+ * Whether something at this address speaks the kind's dialect: any other server on the port is
+ * left alone.
+ */
 async function servesModels({ kind, url }: Detected): Promise<boolean> {
   const traits = kindTraits(kind)
   try {
     const signal = AbortSignal.timeout(DETECT_TIMEOUT_MS)
-    const answer = await fetch(url + traits.discoveryPath, { signal, redirect: 'error' })
+    const answer = await fetch(upstreamOrigin(url) + upstreamPath(url, traits.discoveryPath), {
+      signal,
+      redirect: 'error',
+    })
     const text = await answer.text()
     if (!answer.ok || text.length > MODELS_BYTES_MAX) return false
     return traits.dialect.readModels(JSON.parse(text)) !== undefined

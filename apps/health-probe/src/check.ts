@@ -1,0 +1,148 @@
+import { type KindTraits, kindTraits, upstreamOrigin, upstreamPath } from '@signalbox/dialects'
+import { unseal } from '@signalbox/host'
+import { type BackendSpec, type Resource } from '@signalbox/model'
+import { type ProbeResult } from '@signalbox/routing'
+import { Pool } from 'undici'
+
+/** What one look at a backend found. Never throws, never holds a body. */
+export interface Checked {
+  readonly result: ProbeResult
+  /** Safe short text; null after a pass. */
+  readonly error: string | null
+  readonly latencyMs: number
+  /** Models that the backend lists; null where they were not asked for or not readable. */
+  readonly models: readonly string[] | null
+}
+
+export interface Checker {
+  check(): Promise<Checked>
+  close(): Promise<void>
+}
+
+/** A list of models may have thousands of names; more than this is not one. */
+const BODY_BYTES_MAX = 4_194_304
+const CONNECTIONS = 2
+const CONNECT_CODES: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ENOTFOUND: 'host name not found',
+  EAI_AGAIN: 'host name not found',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'host not reachable',
+  UND_ERR_SOCKET: 'connection closed',
+}
+
+export interface CheckerOptions {
+  readonly backend: Resource<'backend'>
+  readonly masterKey: Uint8Array
+  readonly fleet: string
+  readonly monotonicMs: () => number
+}
+
+/** Looks at one backend by requests that cost no tokens. Holds at most two connections to it. */
+export function createChecker(options: CheckerOptions): Checker {
+  const { backend, monotonicMs } = options
+  const { spec } = backend
+  const traits = kindTraits(spec.kind)
+  const pool = openPool(spec)
+  const headers = headersFor(options, traits)
+  const healthPath = spec.health.path ?? traits.healthPath
+  const look = (path: string) => ask(pool, { path: upstreamPath(spec.url, path), headers, spec })
+
+  return {
+    check: async () => {
+      const startMs = monotonicMs()
+      const health = await look(healthPath)
+      const latencyMs = monotonicMs() - startMs
+      const { result, error } = judge(health, spec)
+      if (result !== 'pass' || spec.models !== 'discover') {
+        return { result, error, latencyMs, models: null }
+      }
+      const list = healthPath === traits.discoveryPath ? health : await look(traits.discoveryPath)
+      return { result, error, latencyMs, models: readModels(list, traits) }
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+function openPool(spec: BackendSpec): Pool {
+  const { verify, caPem, serverName } = spec.tls
+  return new Pool(upstreamOrigin(spec.url), {
+    connections: CONNECTIONS,
+    pipelining: 1,
+    allowH2: false,
+    connect: {
+      timeout: spec.health.timeoutMs,
+      rejectUnauthorized: verify,
+      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    },
+  })
+}
+
+function headersFor(options: CheckerOptions, traits: KindTraits): Record<string, string> {
+  const { backend, masterKey, fleet } = options
+  const sealed = backend.spec.credential?.sealed
+  const secret = sealed && unseal(sealed, masterKey, `${fleet}/backend/${backend.id}`)
+  const credential = secret ? traits.credentialHeaders(secret) : []
+  return Object.fromEntries([['accept', 'application/json'], ...traits.fixedHeaders, ...credential])
+}
+
+type Answer =
+  | { readonly kind: 'answered'; readonly status: number; readonly body: string }
+  | { readonly kind: 'failed'; readonly error: string }
+
+interface Asked {
+  readonly path: string
+  readonly headers: Record<string, string>
+  readonly spec: BackendSpec
+}
+
+async function ask(pool: Pool, { path, headers, spec }: Asked): Promise<Answer> {
+  const { timeoutMs } = spec.health
+  try {
+    const signal = AbortSignal.timeout(timeoutMs)
+    const answer = await pool.request({ method: 'GET', path, headers, signal })
+    const parts: Buffer[] = []
+    let bytes = 0
+    for await (const part of answer.body as AsyncIterable<Buffer>) {
+      bytes += part.length
+      if (bytes > BODY_BYTES_MAX) return { kind: 'failed', error: 'answer is too large' }
+      parts.push(part)
+    }
+    return { kind: 'answered', status: answer.statusCode, body: Buffer.concat(parts).toString() }
+  } catch (error) {
+    return { kind: 'failed', error: reasonOf(error, timeoutMs) }
+  }
+}
+
+function reasonOf(error: unknown, timeoutMs: number): string {
+  const { code = '', name = '' } = error as { code?: unknown; name?: string }
+  if (name === 'TimeoutError' || /TIMEOUT/.test(String(code))) return `no answer in ${timeoutMs} ms`
+  return CONNECT_CODES[String(code)] ?? `connection failed (${String(code) || name})`
+}
+
+/**
+ * A backend that answers is alive, whatever it thinks of the path: many servers that speak OpenAI's
+ * API lack a health path (404, 405) or limit its use (429). A refused credential is not alive: no
+ * request could succeed.
+ */
+function judge(answer: Answer, { health }: BackendSpec): Pick<Checked, 'result' | 'error'> {
+  if (answer.kind === 'failed') return { result: 'fail', error: answer.error }
+  const { status } = answer
+  if (status === 503) return { result: 'warming-up', error: 'answered 503' }
+  if (status === 401 || status === 403) {
+    return { result: 'fail', error: `credential refused (answered ${status})` }
+  }
+  const lacksPath = health.path === undefined && (status === 404 || status === 405)
+  if (status < 300 || lacksPath || status === 429) return { result: 'pass', error: null }
+  return { result: 'fail', error: `answered ${status}` }
+}
+
+function readModels(answer: Answer, { dialect }: KindTraits): readonly string[] | null {
+  if (answer.kind === 'failed' || answer.status >= 300) return null
+  try {
+    return dialect.readModels(JSON.parse(answer.body)) ?? null
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,50 @@
+import { hostname } from 'node:os'
+import {
+  createLog,
+  type Env,
+  LISTEN_SHAPE,
+  type ListenAddress,
+  type Levels,
+  LOG_VARIABLE,
+  type MetricsAccess,
+  nonEmpty,
+  parseLevels,
+  parseListen,
+  readFleet,
+  readMasterKey,
+  readMetricsAccess,
+  readVariable,
+  type Variable,
+} from '@signalbox/host'
+
+export interface ProbeConfig {
+  readonly id: string
+  readonly fleet: string
+  readonly listen: ListenAddress
+  readonly masterKey: Uint8Array
+  readonly metricsAccess: MetricsAccess
+}
+
+export const PROBE_LISTEN: Variable<ListenAddress> = {
+  name: 'SIGNALBOX_PROBE_LISTEN',
+  shape: LISTEN_SHAPE,
+  parse: parseListen,
+}
+const PROBE_ID: Variable<string> = { name: 'SIGNALBOX_PROBE_ID', shape: 'a name', parse: nonEmpty }
+const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8082 } as const
+const DEFAULT_LEVELS: Levels = parseLevels('info') ?? { standard: 'info', byRoom: new Map() }
+
+/** Reads the environment. Throws ConfigError for the first variable that is wrong. */
+export function readProbeConfig(env: Env): ProbeConfig {
+  return {
+    id: readVariable(env, PROBE_ID) ?? `probe-${hostname()}`,
+    fleet: readFleet(env),
+    listen: readVariable(env, PROBE_LISTEN) ?? DEFAULT_LISTEN,
+    masterKey: readMasterKey(env),
+    metricsAccess: readMetricsAccess(env),
+  }
+}
+
+export function probeLog(env: Env) {
+  return createLog('probe', readVariable(env, LOG_VARIABLE) ?? DEFAULT_LEVELS)
+}

@@ -1,0 +1,66 @@
+import { createServer } from 'node:http'
+import { follow, noDisk } from '@signalbox/bus'
+import { answerOps, type ListenAddress, listen, type Running, VERSION } from '@signalbox/host'
+import { type Snapshot, type Status } from '@signalbox/model'
+import { PROBE_LISTEN, type ProbeConfig } from './config.ts'
+import { createWatches, type ProbeDeps } from './watches.ts'
+
+export interface RunningProbe extends Running {
+  readonly address: ListenAddress
+  /** What it sees now, by backend. */
+  statuses(): readonly Status[]
+}
+
+/** The whole table is repeated so that a status that was lost on the way is made up for. */
+export const REPEAT_MS = 30_000
+
+/** Follows the configuration, looks at every backend, and tells the fleet what it sees. */
+export async function startHealthProbe(
+  config: ProbeConfig,
+  deps: ProbeDeps,
+): Promise<RunningProbe> {
+  const { bus, clock, random, log, metrics } = deps
+  const watches = createWatches(config, deps)
+  const sendAll = () => watches.sendAll()
+  const onSnapshot = (snapshot: Snapshot) => {
+    watches.apply(snapshot)
+    return []
+  }
+  const identity = { id: config.id, role: 'probe', labels: {}, version: VERSION } as const
+  const following = follow({
+    bus,
+    disk: noDisk,
+    clock,
+    random,
+    log,
+    identity,
+    onSnapshot,
+    load: () => null,
+  })
+  const stopRepeating = clock.every(REPEAT_MS, sendAll)
+  const unsubscribe = [bus.onAsked(sendAll), bus.onConnection((up) => up && sendAll())]
+
+  const readiness = () => {
+    const { configured, reasons, state, active } = following.state()
+    const why = configured ? [] : reasons.length > 0 ? reasons : ['no configuration yet']
+    return { ready: configured, reasons: why, detail: { state, revision: active } }
+  }
+  const ops = { readiness, metrics, metricsAccess: config.metricsAccess }
+  const server = createServer((request, response) => {
+    if (!answerOps(request, response, ops)) response.writeHead(404).end()
+  })
+  const address = await listen(server, config.listen, PROBE_LISTEN.name)
+
+  return {
+    address,
+    statuses: () => watches.statuses(),
+    stop: async () => {
+      stopRepeating()
+      for (const end of unsubscribe) end()
+      await following.stop()
+      await watches.stop()
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}

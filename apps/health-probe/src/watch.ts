@@ -1,0 +1,85 @@
+import { type Cancel, type Clock } from '@signalbox/host'
+import { type Resource, type Status } from '@signalbox/model'
+import { afterProbe, nextProbeDelayMs, type ProbedHealth, unprobed } from '@signalbox/routing'
+import { type Checked, type Checker } from './check.ts'
+
+export interface WatchOptions {
+  readonly backend: Resource<'backend'>
+  readonly checker: Checker
+  readonly clock: Clock
+  readonly random: () => number
+  readonly observer: string
+  /** After every look; `changed` where health or models are not what they were. */
+  readonly onChecked: (status: Status, facts: { changed: boolean; checked: Checked }) => void
+  /** What an earlier watch of the same address had found. */
+  readonly earlier?: Watch | undefined
+}
+
+export interface Watch {
+  readonly backend: Resource<'backend'>
+  readonly state: ProbedHealth
+  readonly status: Status
+  stop(): Promise<void>
+}
+
+/**
+ * Looks at one backend on its own schedule: at once, then as its health says. One look at a time;
+ * a backend that hangs delays nobody but itself.
+ */
+export function watchBackend(options: WatchOptions): Watch {
+  const { backend, checker, clock, random, observer, onChecked, earlier } = options
+  let state = earlier?.state ?? unprobed(clock.nowMs())
+  let status: Status = statusOf({
+    latencyMs: null,
+    error: null,
+    models: earlier?.status.models ?? null,
+  })
+  let cancel: Cancel = () => {}
+  let stopped = false
+
+  function statusOf(seen: Pick<Status, 'latencyMs' | 'error' | 'models'>): Status {
+    return {
+      backend: backend.id,
+      health: state.health,
+      sinceMs: state.sinceMs,
+      checkedAtMs: clock.nowMs(),
+      revision: backend.revision,
+      observer,
+      ...seen,
+    }
+  }
+
+  async function look(): Promise<void> {
+    const checked = await checker.check()
+    if (stopped) return
+    const { unhealthyThreshold, healthyThreshold, intervalMs } = backend.spec.health
+    const before = status
+    const by = { unhealthyThreshold, healthyThreshold, nowMs: clock.nowMs() }
+    state = afterProbe(state, checked.result, by)
+    const { latencyMs, error } = checked
+    status = statusOf({ latencyMs, error, models: checked.models ?? before.models })
+    cancel = clock.after(nextProbeDelayMs(state, intervalMs, random), () => void look())
+    onChecked(status, { changed: !sameFacts(before, status), checked })
+  }
+  void look()
+
+  return {
+    backend,
+    get state() {
+      return state
+    },
+    get status() {
+      return status
+    },
+    stop: async () => {
+      stopped = true
+      cancel()
+      await checker.close()
+    },
+  }
+}
+
+function sameFacts(a: Status, b: Status): boolean {
+  if (a.health !== b.health || a.models?.length !== b.models?.length) return false
+  return (a.models ?? []).every((model, index) => model === b.models?.[index])
+}

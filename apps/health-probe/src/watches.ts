@@ -1,0 +1,81 @@
+import { type Bus } from '@signalbox/bus'
+import { type Clock, type Log, type Metrics } from '@signalbox/host'
+import { type Resource, type Snapshot, type Status } from '@signalbox/model'
+import { createChecker } from './check.ts'
+import { type ProbeConfig } from './config.ts'
+import { createProbeMetrics } from './metrics.ts'
+import { suspectsItself, withoutDowns } from './suspect.ts'
+import { type Watch, watchBackend } from './watch.ts'
+
+export interface ProbeDeps {
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface Watches {
+  /** Starts, replaces and ends watches so that they are the snapshot's. */
+  apply(snapshot: Snapshot): void
+  statuses(): readonly Status[]
+  sendAll(): void
+  stop(): Promise<void>
+}
+
+/** One watch for each backend that is to be watched, and what they see on the bus. */
+export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
+  const { bus, clock, random, log, metrics } = deps
+  const watches = new Map<string, Watch>()
+  const measure = createProbeMetrics(metrics)
+  const statuses = () => [...watches.values()].map((watch) => watch.status)
+
+  const send = (which: readonly Status[]) => {
+    const suspect = suspectsItself(statuses())
+    measure.suspect(suspect)
+    const told = suspect ? withoutDowns(which) : which
+    if (told.length > 0) bus.sendStatus({ observer: config.id, statuses: told })
+  }
+  const sendAll = () => send(statuses())
+
+  const start = (backend: Resource<'backend'>, earlier: Watch | undefined) =>
+    watchBackend({
+      backend,
+      checker: createChecker({ backend, ...config, monotonicMs: () => clock.monotonicMs() }),
+      clock,
+      random,
+      observer: config.id,
+      earlier,
+      onChecked: (status, { changed, checked }) => {
+        measure.checked(status, checked)
+        if (!changed) return
+        log.info({ backend: status.backend, health: status.health, error: status.error }, 'status')
+        send([status])
+      },
+    })
+
+  const apply = (snapshot: Snapshot) => {
+    for (const [id, watch] of watches) {
+      if (isWatched(snapshot.backends.get(id))) continue
+      void watch.stop()
+      watches.delete(id)
+      measure.forget(id)
+    }
+    for (const backend of snapshot.backends.values()) {
+      const before = watches.get(backend.id)
+      if (!isWatched(backend) || before?.backend.revision === backend.revision) continue
+      void before?.stop()
+      const sameAddress = before?.backend.spec.url === backend.spec.url
+      watches.set(backend.id, start(backend, sameAddress ? before : undefined))
+    }
+  }
+
+  const stop = async () => {
+    await Promise.all([...watches.values()].map((watch) => watch.stop()))
+  }
+  return { apply, statuses, sendAll, stop }
+}
+
+function isWatched(backend: Resource<'backend'> | undefined): boolean {
+  return backend !== undefined && backend.spec.enabled && backend.spec.health.enabled
+}
