@@ -1,0 +1,111 @@
+import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { openai, type Operation } from '@signalbox/dialects'
+import { type Failure } from '@signalbox/model'
+import { type Configuration } from './configuration.ts'
+import { downstream, internal, statusOf } from './failures.ts'
+import { guard } from './guard.ts'
+
+const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
+  openai.operations.map((operation) => [operation.path, operation]),
+)
+const MODELS = '/v1/models'
+
+/** What a path and a method ask for. */
+export type Wanted =
+  | { readonly kind: 'operation'; readonly operation: Operation }
+  | { readonly kind: 'models' }
+  | { readonly kind: 'model'; readonly id: string }
+  | { readonly kind: 'health' }
+  | { readonly kind: 'backends' }
+  | { readonly kind: 'refused'; readonly failure: Failure; readonly allow?: string }
+
+/** Finds out what is wanted. Does not look at headers or body. */
+export function wantedBy(method: string, url: string): Wanted {
+  const path = url.split('?', 1)[0] ?? ''
+  const operation = OPERATIONS.get(path)
+  if (operation) {
+    return method === operation.method ? { kind: 'operation', operation } : wrong(operation.method)
+  }
+  const read = readable(path)
+  if (!read) return { kind: 'refused', failure: downstream('unknown_path', `there is no ${path}`) }
+  return method === 'GET' || method === 'HEAD' ? read : wrong('GET, HEAD')
+}
+
+function readable(path: string): Wanted | undefined {
+  if (path === MODELS) return { kind: 'models' }
+  if (path === '/health') return { kind: 'health' }
+  if (path === '/admin/health') return { kind: 'backends' }
+  if (!path.startsWith(`${MODELS}/`)) return undefined
+  try {
+    return { kind: 'model', id: decodeURIComponent(path.slice(MODELS.length + 1)) }
+  } catch {
+    return undefined
+  }
+}
+
+function wrong(allow: string): Wanted {
+  return { kind: 'refused', failure: downstream('wrong_method', `the method is ${allow}`), allow }
+}
+
+export interface Answering {
+  readonly configuration: Configuration
+  readonly requestId: string
+}
+
+/** Answers what needs no backend. */
+export function answer(
+  wanted: Exclude<Wanted, { kind: 'operation' }>,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  { configuration, requestId }: Answering,
+): void {
+  const send = (status: number, body: string, more: Record<string, string> = {}) => {
+    const routing = configuration.current()
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'x-request-id': requestId,
+      ...(routing ? { 'x-signalbox-revision': routing.revision } : {}),
+      ...more,
+    })
+    response.end(request.method === 'HEAD' ? undefined : body)
+  }
+  const fail = (failure: Failure, more: Record<string, string> = {}) => {
+    if (!request.complete) response.shouldKeepAlive = false
+    send(statusOf(failure), openai.errorBody(failure, requestId), more)
+  }
+  const { httpVersion, url = '', rawHeaders } = request
+  const unsafe = guard({ httpVersion, url, rawHeaders })
+  if (unsafe) {
+    response.shouldKeepAlive = false
+    return fail(unsafe)
+  }
+  if (wanted.kind === 'refused')
+    return fail(wanted.failure, wanted.allow ? { allow: wanted.allow } : {})
+  const routing = configuration.current()
+  if (!routing) return fail(internal('not_ready', 'no configuration yet'), { 'retry-after': '1' })
+  if (wanted.kind === 'models') return send(200, routing.models.list)
+  if (wanted.kind === 'health')
+    return send(200, JSON.stringify({ status: 'ok', revision: Number(routing.revision) }))
+  if (wanted.kind === 'backends') return send(200, JSON.stringify(backendHealth(configuration)))
+  const entry = routing.models.entry(wanted.id)
+  if (entry !== undefined) return send(200, entry)
+  fail(downstream('model_not_found', `there is no model ${JSON.stringify(wanted.id)}`))
+}
+
+/** Status and latency of each backend, as this proxy sees them. */
+function backendHealth(configuration: Configuration) {
+  const backends = [...configuration.backends()].map((live) => ({
+    id: live.id,
+    url: live.backend.spec.url,
+    enabled: live.backend.spec.enabled,
+    health: live.status?.health ?? 'unknown',
+    eligible: live.eligible && live.backend.spec.enabled && !live.removed,
+    since: live.status ? new Date(live.status.sinceMs).toISOString() : null,
+    probeLatencyMs: live.status?.latencyMs ?? null,
+    firstByteMs: live.samples > 0 ? live.ewmaMs : null,
+    error: live.status?.error ?? null,
+    inFlight: live.inFlight,
+    models: live.status?.models ?? null,
+  }))
+  return { revision: Number(configuration.current()?.revision ?? 0), backends }
+}

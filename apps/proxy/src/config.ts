@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import {
+  ConfigError,
+  createLog,
+  DATA_DIR_VARIABLE,
+  DEFAULT_DATA_DIR,
+  type Env,
+  LISTEN_SHAPE,
+  type ListenAddress,
+  type Log,
+  LOG_VARIABLE,
+  type MetricsAccess,
+  parseDurationMs,
+  parseLabels,
+  parseListenList,
+  readFleet,
+  readMasterKey,
+  readMetricsAccess,
+  readVariable,
+  type Variable,
+  wholeNumber,
+} from '@signalbox/host'
+
+export interface ProxyConfig {
+  readonly id: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly fleet: string
+  readonly listen: readonly ListenAddress[]
+  /** Where the disk copy of the configuration lies. */
+  readonly dataDir: string
+  readonly masterKey: Uint8Array
+  readonly bodyBytesMax: number
+  readonly drainNoticeMs: number
+  readonly drainDeadlineMs: number
+  readonly metricsAccess: MetricsAccess
+}
+
+export const PROXY_LISTEN: Variable<readonly ListenAddress[]> = {
+  name: 'SIGNALBOX_PROXY_LISTEN',
+  shape: `${LISTEN_SHAPE}, several by commas`,
+  parse: parseListenList,
+}
+const PROXY_ID: Variable<string> = {
+  name: 'SIGNALBOX_PROXY_ID',
+  shape: '1 to 63 letters, digits and . _ -',
+  parse: (text) => (/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text) ? text : undefined),
+}
+const PROXY_LABELS: Variable<Readonly<Record<string, string>>> = {
+  name: 'SIGNALBOX_PROXY_LABELS',
+  shape: 'name=value pairs by commas',
+  parse: parseLabels,
+}
+const BODY_BYTES_MAX: Variable<number> = {
+  name: 'SIGNALBOX_BODY_BYTES_MAX',
+  shape: 'bytes, 1024 to 1073741824',
+  parse: wholeNumber({ min: 1_024, max: 1_073_741_824 }),
+}
+const duration = (name: string): Variable<number> => ({
+  name,
+  shape: 'a duration such as 500ms, 30s or 5m',
+  parse: parseDurationMs,
+})
+const DRAIN_NOTICE = duration('SIGNALBOX_DRAIN_NOTICE')
+const DRAIN_DEADLINE = duration('SIGNALBOX_DRAIN_DEADLINE')
+
+const DEFAULT_LISTEN = [{ kind: 'tcp', host: '0.0.0.0', port: 8080 }] as const
+const DEFAULT_BODY_BYTES_MAX = 33_554_432
+const DEFAULT_DRAIN_NOTICE_MS = 1_000
+const DEFAULT_DRAIN_DEADLINE_MS = 30_000
+const ID_BYTES = 3
+
+/** Reads the environment. Throws ConfigError for the first variable that is wrong. */
+export function readProxyConfig(env: Env): ProxyConfig {
+  const dataDir = readVariable(env, DATA_DIR_VARIABLE) ?? DEFAULT_DATA_DIR
+  return {
+    labels: readVariable(env, PROXY_LABELS) ?? {},
+    fleet: readFleet(env),
+    listen: readVariable(env, PROXY_LISTEN) ?? DEFAULT_LISTEN,
+    dataDir,
+    masterKey: readMasterKey(env),
+    bodyBytesMax: readVariable(env, BODY_BYTES_MAX) ?? DEFAULT_BODY_BYTES_MAX,
+    drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
+    drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,
+    metricsAccess: readMetricsAccess(env),
+    id: readVariable(env, PROXY_ID) ?? keptId(dataDir),
+  }
+}
+
+export function proxyLog(env: Env): Log {
+  return createLog(
+    'proxy',
+    readVariable(env, LOG_VARIABLE) ?? { standard: 'info', byRoom: new Map() },
+  )
+}
+
+/** A name that survives restarts, so that the fleet view shows one proxy and not one a start. */
+function keptId(dataDir: string): string {
+  const path = join(dataDir, 'proxy-id')
+  try {
+    mkdirSync(dataDir, { recursive: true })
+    if (!existsSync(path)) {
+      const host =
+        hostname()
+          .replaceAll(/[^A-Za-z0-9.-]/g, '')
+          .slice(0, 48) || 'proxy'
+      writeFileSync(path, `${host}-${randomBytes(ID_BYTES).toString('hex')}\n`)
+    }
+    return readFileSync(path, 'utf8').trim()
+  } catch (error) {
+    const cause = (error as NodeJS.ErrnoException).code
+    const { name } = DATA_DIR_VARIABLE
+    throw new ConfigError(`the data directory ${dataDir} cannot be used (${cause}); set ${name}`)
+  }
+}

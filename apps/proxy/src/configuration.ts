@@ -1,0 +1,201 @@
+import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
+import { type Cancel, type Clock, type Log, unseal, VERSION } from '@signalbox/host'
+import { type Load, type Nack, type Snapshot, type StatusTable } from '@signalbox/model'
+import { compile, type CompiledBackend, type Table } from '@signalbox/routing'
+import { type ProxyConfig } from './config.ts'
+import {
+  CONNECT_FAILURES_MAX,
+  createLive,
+  EJECTION_MS,
+  type Live,
+  observeStatus,
+  rebindLive,
+  refreshEligible,
+} from './live-backend.ts'
+import { type ModelAnswers, renderModels } from './models.ts'
+
+/** What a request routes by: it takes one of these and keeps it to its end. */
+export interface Routing {
+  readonly table: Table
+  /** By CompiledBackend.index. */
+  readonly live: readonly Live[]
+  readonly models: ModelAnswers
+  /** As the response header wants it. */
+  readonly revision: string
+}
+
+export interface ConfigurationOptions {
+  readonly config: ProxyConfig
+  readonly bus: Bus
+  readonly disk: DiskCopy
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly load: () => Load
+}
+
+/** Follows the log and the probes, and holds the one pointer that a swap replaces. */
+export class Configuration {
+  #routing: Routing | undefined
+  #snapshot: Snapshot | undefined
+  readonly #live = new Map<string, Live>()
+  readonly #discovered = new Map<string, readonly string[]>()
+  readonly #waiting = new Set<() => void>()
+  readonly #ejections = new Set<Cancel>()
+  readonly #options: ConfigurationOptions
+  readonly #ends: (() => void)[]
+  readonly following: Following
+
+  constructor(options: ConfigurationOptions) {
+    const { config, bus, disk, clock, random, log, load } = options
+    this.#options = options
+    const { id, labels } = config
+    this.following = follow({
+      bus,
+      disk,
+      clock,
+      random,
+      log,
+      load,
+      identity: { id, labels, role: 'proxy', version: VERSION },
+      onSnapshot: (snapshot) => this.#apply(snapshot),
+    })
+    this.#ends = [
+      bus.onStatus((table) => this.#observe(table)),
+      bus.onConnection((connected) => connected && bus.askAround()),
+    ]
+    if (bus.connected()) bus.askAround()
+  }
+
+  /** The one read that a request makes. Undefined until the first snapshot. */
+  current(): Routing | undefined {
+    return this.#routing
+  }
+
+  backends(): IterableIterator<Live> {
+    return this.#live.values()
+  }
+
+  /**
+   * Whether some backend's models are still being found out: an unknown model may be one of them.
+   */
+  isDiscovering(): boolean {
+    for (const { backend, status, removed } of this.#live.values()) {
+      const { models, enabled, health } = backend.spec
+      const asked = models === 'discover' && enabled && health.enabled && !removed
+      const unseen = status === null || (status.health === 'unknown' && status.models === null)
+      if (asked && unseen) return true
+    }
+    return false
+  }
+
+  /** Settles at the next swap, or after the time. */
+  nextSwap(withinMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel()
+        this.#waiting.delete(done)
+        resolve()
+      }
+      const cancel = this.#options.clock.after(withinMs, done)
+      this.#waiting.add(done)
+    })
+  }
+
+  /** A backend did not accept a connection: after some in a row nobody picks it for a while. */
+  connectFailed(live: Live): void {
+    const { clock, log } = this.#options
+    live.connectFailures++
+    if (live.connectFailures < CONNECT_FAILURES_MAX) return
+    live.connectFailures = 0
+    live.ejectedUntilMs = clock.monotonicMs() + EJECTION_MS
+    refreshEligible(live, clock.monotonicMs())
+    log.warn({ backend: live.id, ejectedMs: EJECTION_MS }, 'backend ejected: connections fail')
+    const cancel = clock.after(EJECTION_MS, () => {
+      this.#ejections.delete(cancel)
+      refreshEligible(live, clock.monotonicMs())
+    })
+    this.#ejections.add(cancel)
+  }
+
+  async stop(): Promise<void> {
+    for (const end of [...this.#ends, ...this.#ejections]) end()
+    await this.following.stop()
+    await Promise.all([...this.#live.values()].map((live) => live.pool.destroy()))
+  }
+
+  /** Called when a request has left a backend: one that was removed goes with its last request. */
+  reap(live: Live): void {
+    if (!live.removed || live.inFlight > 0) return
+    this.#live.delete(live.id)
+    void live.pool.close()
+  }
+
+  #apply(snapshot: Snapshot): readonly Nack[] {
+    this.#snapshot = snapshot
+    const { table, problems } = compile(snapshot, this.#discovered, this.#routing?.table)
+    const unopened: Nack[] = []
+    const live = table.backends.map((backend) => this.#bind(backend, unopened))
+    for (const one of this.#live.values()) {
+      if (table.backendById.has(one.id)) continue
+      one.removed = true
+      this.#discovered.delete(one.id)
+      this.reap(one)
+    }
+    const { revision } = table.head
+    this.#routing = { table, live, models: renderModels(table), revision: String(revision) }
+    this.#wake()
+    return [...problems.map((problem) => ({ revision, ...problem })), ...unopened]
+  }
+
+  #wake(): void {
+    for (const done of [...this.#waiting]) done()
+  }
+
+  #bind(backend: CompiledBackend, unopened: Nack[]): Live {
+    const secret = this.#open(backend, unopened)
+    const before = this.#live.get(backend.id)
+    if (before) rebindLive(before, { backend, secret })
+    const live = before ?? createLive({ backend, secret })
+    this.#live.set(backend.id, live)
+    refreshEligible(live, this.#options.clock.monotonicMs())
+    return live
+  }
+
+  #open(backend: CompiledBackend, unopened: Nack[]): string | undefined {
+    const { fleet, masterKey } = this.#options.config
+    const sealed = backend.spec.credential?.sealed
+    if (sealed === undefined) return undefined
+    const secret = unseal(sealed, masterKey, `${fleet}/backend/${backend.id}`)
+    if (secret === undefined) {
+      const message = 'the credential was sealed with another master key'
+      const { id, revision } = backend
+      unopened.push({ revision, resource: 'backend', id, code: 'does_not_compile', message })
+    }
+    return secret
+  }
+
+  #observe({ statuses }: StatusTable): void {
+    let modelsChanged = false
+    let firstSeen = false
+    for (const status of statuses) {
+      const live = this.#live.get(status.backend)
+      if (!live) continue
+      const first = live.status === null
+      if (!observeStatus(live, status)) continue
+      firstSeen ||= first
+      refreshEligible(live, this.#options.clock.monotonicMs())
+      const { models } = status
+      if (models !== null && !sameModels(this.#discovered.get(live.id), models)) {
+        this.#discovered.set(live.id, models)
+        modelsChanged ||= live.backend.spec.models === 'discover'
+      }
+    }
+    if (modelsChanged && this.#snapshot) this.#apply(this.#snapshot)
+    else if (firstSeen) this.#wake()
+  }
+}
+
+function sameModels(a: readonly string[] | undefined, b: readonly string[]): boolean {
+  return a !== undefined && a.length === b.length && a.every((model, index) => model === b[index])
+}

@@ -1,0 +1,156 @@
+import { type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import { type Clock } from '@signalbox/host'
+import { type Failure } from '@signalbox/model'
+import { type Outcome } from '@signalbox/routing'
+import { type Dispatcher } from 'undici'
+import { upstreamFailure } from './failures.ts'
+import { addResponseHeaders } from './headers.ts'
+import { type Live } from './live-backend.ts'
+
+/** How long a client may take to read the last event of a stream that broke off. */
+const LAST_EVENT_MS = 5_000
+const EVENT_STREAM = 'text/event-stream'
+
+export interface ExchangeOptions {
+  readonly live: Live
+  readonly response: ServerResponse
+  readonly clock: Clock
+  readonly requestId: string
+  /** Headers that the client's answer carries whatever the backend says: name, value ... */
+  readonly ownHeaders: readonly string[]
+  /** Called once, with milliseconds since the start of the attempt. */
+  readonly onFirstByte: (ms: number, status: number) => void
+  readonly onGap: (ms: number) => void
+  readonly finish: (outcome: Outcome) => void
+}
+
+/**
+ * One attempt: receives the backend's answer and writes it to the client as it comes. Back-pressure
+ * is a return value: a write that says false pauses the backend, `drain` resumes it. An answer that
+ * does not end as its dialect says it must ends in an error event and a connection that breaks:
+ * SDKs take a clean end for success.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions
+  readonly #startMs: number
+  #controller: Dispatcher.DispatchController | undefined
+  #aborted: Error | undefined
+  #failure: Failure | undefined
+  #started = false
+  #begun = false
+  #settled = false
+  #streams = false
+  #status = 0
+  #lastChunkMs = 0
+  #tail: Buffer = Buffer.alloc(0)
+  bytes = 0
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+    this.#startMs = options.clock.monotonicMs()
+  }
+
+  /** Ends the attempt from our side: the client left, a deadline passed, a drain is over. */
+  abort(failure: Failure): void {
+    if (this.#settled) return
+    this.#failure = failure
+    this.#aborted = new Error(failure.code)
+    if (this.#controller) this.#controller.abort(this.#aborted)
+    else this.#fail(failure)
+  }
+
+  /** The client reads again. */
+  resume(): void {
+    if (this.#controller?.paused) this.#controller.resume()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    this.#started = true
+    if (this.#aborted) controller.abort(this.#aborted)
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: IncomingHttpHeaders,
+  ): void {
+    if (status < 200) return
+    const { response, ownHeaders, clock, onFirstByte } = this.#options
+    const nowMs = clock.monotonicMs()
+    this.#status = status
+    this.#lastChunkMs = nowMs
+    this.#begun = true
+    this.#streams = status === 200 && String(headers['content-type']).startsWith(EVENT_STREAM)
+    const out = [...ownHeaders]
+    addResponseHeaders(out, headers)
+    response.writeHead(status, out)
+    if (this.#streams) response.flushHeaders()
+    onFirstByte(nowMs - this.#startMs, status)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { response, clock, onGap } = this.#options
+    this.bytes += chunk.length
+    if (this.#streams) {
+      const nowMs = clock.monotonicMs()
+      onGap(nowMs - this.#lastChunkMs)
+      this.#lastChunkMs = nowMs
+      this.#keepTail(chunk)
+    }
+    if (!response.write(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    const { response, live } = this.#options
+    if (this.#streams && !live.traits.dialect.endsWell(this.#tail)) {
+      const begun = { started: true, begun: true }
+      return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
+    }
+    response.end()
+    this.#settle({ kind: 'answered' })
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const facts = { started: this.#started, begun: this.#begun }
+    this.#fail(this.#failure ?? upstreamFailure(error, facts))
+  }
+
+  #fail(failure: Failure): void {
+    if (this.#settled) return
+    if (this.#begun) this.#breakOff(failure)
+    this.#settle({ kind: 'failed', failure, begun: this.#begun })
+  }
+
+  /**
+   * Says in the stream what happened where it is one, then breaks the connection: no final chunk.
+   */
+  #breakOff(failure: Failure): void {
+    const { response, live, clock, requestId } = this.#options
+    const { socket } = response
+    if (!socket || socket.destroyed) return
+    if (!this.#streams) return void socket.destroy()
+    response.write(live.traits.dialect.streamError(failure, requestId))
+    socket.destroySoon()
+    const cancel = clock.after(LAST_EVENT_MS, () => socket.destroy())
+    socket.once('close', cancel)
+  }
+
+  #settle(outcome: Outcome): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#options.finish(outcome)
+  }
+
+  #keepTail(chunk: Buffer): void {
+    const { tailBytes } = this.#options.live.traits.dialect
+    this.#tail =
+      chunk.length >= tailBytes
+        ? chunk.subarray(-tailBytes)
+        : Buffer.concat([this.#tail, chunk]).subarray(-tailBytes)
+  }
+
+  get status(): number {
+    return this.#status
+  }
+}

@@ -1,0 +1,46 @@
+import { CODES, type Failure, type FailureCode } from '@signalbox/model'
+
+/** The client's fault. */
+export function downstream(code: FailureCode, message: string): Failure {
+  return { code, source: 'downstream', nothingSent: true, message }
+}
+
+/** Ours, or nobody's: not ready, no backend, draining. */
+export function internal(code: FailureCode, message: string): Failure {
+  return { code, source: 'internal', nothingSent: true, message }
+}
+
+export function statusOf(failure: Failure): number {
+  return CODES[failure.code].status
+}
+
+const CONNECT_ERRORS = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
+const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+
+/**
+ * An error of the upstream side as data. `started`: the request was handed to a connected socket,
+ * so
+ * the backend may have run it. `begun`: a part of the answer is with the client.
+ */
+export function upstreamFailure(
+  error: Error,
+  { started, begun }: { started: boolean; begun: boolean },
+): Failure {
+  const code = String((error as { code?: unknown }).code ?? error.name)
+  const about = { source: 'upstream', nothingSent: !started, cause: code } as const
+  if (begun) return { code: 'stream_cut', message: 'the backend broke off its answer', ...about }
+  if (TIMEOUTS.has(code)) {
+    return { code: 'upstream_timeout', message: 'the backend did not answer in time', ...about }
+  }
+  if (!started || CONNECT_ERRORS.has(code)) {
+    return { code: 'upstream_connect_failed', message: 'no connection to the backend', ...about }
+  }
+  return { code: 'upstream_failed', message: 'the backend broke off before it answered', ...about }
+}

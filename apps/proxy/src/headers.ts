@@ -1,0 +1,67 @@
+import { type IncomingHttpHeaders } from 'node:http'
+import { type HeaderPair } from '@signalbox/dialects'
+
+/** Of the client's headers only these go upstream: no credential, no cookie, nothing hop-by-hop. */
+const REQUEST_ALLOWED = new Set([
+  'accept',
+  'accept-encoding',
+  'accept-language',
+  'content-type',
+  'user-agent',
+  'idempotency-key',
+  'traceparent',
+  'tracestate',
+  'baggage',
+])
+const REQUEST_PREFIXES = ['openai-', 'anthropic-', 'x-stainless-', 'x-goog-api-client']
+/** Of the backend's headers only these go to the client. */
+const RESPONSE_ALLOWED = new Set([
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'cache-control',
+  'retry-after',
+  'vary',
+  'x-should-retry',
+  'x-simulated',
+])
+const RESPONSE_PREFIXES = ['openai-', 'anthropic-', 'x-ratelimit-']
+const REQUEST_ID_LENGTH_MAX = 128
+const VISIBLE = /^[\x21-\x7e]+$/
+
+function allowed(name: string, names: ReadonlySet<string>, prefixes: readonly string[]): boolean {
+  return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))
+}
+
+/** The upstream request's headers, as undici takes them: name, value, name, value ... */
+export function requestHeaders(
+  rawHeaders: readonly string[],
+  fixed: readonly HeaderPair[],
+  more: readonly string[],
+): string[] {
+  const headers = [...more]
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = (rawHeaders[i] ?? '').toLowerCase()
+    if (!allowed(name, REQUEST_ALLOWED, REQUEST_PREFIXES)) continue
+    if (fixed.some(([own]) => own === name)) continue
+    headers.push(name, rawHeaders[i + 1] ?? '')
+  }
+  for (const [name, value] of fixed) headers.push(name, value)
+  return headers
+}
+
+/** Copies what the client may see of an answer's headers behind `target`. */
+export function addResponseHeaders(target: string[], headers: IncomingHttpHeaders): void {
+  for (const name in headers) {
+    if (!allowed(name, RESPONSE_ALLOWED, RESPONSE_PREFIXES)) continue
+    const value = headers[name]
+    if (Array.isArray(value)) for (const one of value) target.push(name, one)
+    else if (value !== undefined) target.push(name, value)
+  }
+}
+
+/** The client's request id where it is a sane one. */
+export function saneRequestId(given: string | string[] | undefined): string | undefined {
+  if (typeof given !== 'string' || given.length > REQUEST_ID_LENGTH_MAX) return undefined
+  return VISIBLE.test(given) ? given : undefined
+}

@@ -1,0 +1,131 @@
+import { Counter, Gauge, Histogram, type Metrics } from '@signalbox/host'
+import { type Health } from '@signalbox/model'
+import { type Configuration } from './configuration.ts'
+
+const SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+]
+const MS_PER_S = 1_000
+const HEALTH: Readonly<Record<Health, number>> = { ready: 1, unknown: 1, warming_up: 0.5, down: 0 }
+
+export interface ProxyMetrics {
+  /** A request is over. `endpoint` is an operation's name or `other`. */
+  settled(facts: { method: string; endpoint: string; status: number; durationMs: number }): void
+  attempt(backend: string, outcome: string): void
+  firstByte(backend: string, ms: number): void
+  gap(ms: number): void
+}
+
+/** Children are looked up once and kept: a look-up by labels costs more than the count itself. */
+function kept<Child>(make: (...labels: string[]) => Child): (...labels: string[]) => Child {
+  const children = new Map<string, Child>()
+  return (...labels) => {
+    const key = labels.join('\n')
+    const child = children.get(key) ?? make(...labels)
+    children.set(key, child)
+    return child
+  }
+}
+
+export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
+  const registers = [metrics]
+  const requests = new Counter({
+    name: 'http_requests_total',
+    help: 'Requests, by method, endpoint and status',
+    labelNames: ['method', 'endpoint', 'status'],
+    registers,
+  })
+  const histogram = (name: string, help: string, labelNames: string[] = []) =>
+    new Histogram({ name, help, labelNames, buckets: SECONDS, registers })
+  const duration = histogram('http_request_duration_seconds', 'Request to end of answer', [
+    'endpoint',
+  ])
+  const backend = histogram('backend_request_duration_seconds', 'Attempt to first byte', [
+    'backend',
+  ])
+  const firstByte = histogram('signalbox_time_to_first_byte_seconds', 'Attempt to first byte')
+  const gap = histogram('signalbox_inter_chunk_gap_seconds', 'Between two chunks of a stream')
+  const attempts = new Counter({
+    name: 'signalbox_attempts_total',
+    help: 'Attempts, by backend and outcome',
+    labelNames: ['backend', 'outcome'],
+    registers,
+  })
+  const request = kept((method, endpoint, status) =>
+    requests.labels(method ?? '', endpoint ?? '', status ?? ''),
+  )
+  const durationOf = kept((endpoint) => duration.labels(endpoint ?? ''))
+  const backendOf = kept((id) => backend.labels(id ?? ''))
+  const attemptOf = kept((id, outcome) => attempts.labels(id ?? '', outcome ?? ''))
+  return {
+    settled: ({ method, endpoint, status, durationMs }) => {
+      request(method, endpoint, String(status)).inc()
+      durationOf(endpoint).observe(durationMs / MS_PER_S)
+    },
+    attempt: (id, outcome) => attemptOf(id, outcome).inc(),
+    firstByte: (id, ms) => {
+      backendOf(id).observe(ms / MS_PER_S)
+      firstByte.observe(ms / MS_PER_S)
+    },
+    gap: (ms) => gap.observe(ms / MS_PER_S),
+  }
+}
+
+/** What is read off the live state when somebody scrapes. */
+export function registerGauges(
+  metrics: Metrics,
+  { configuration, inFlight }: { configuration: Configuration; inFlight: () => number },
+): void {
+  const registers = [metrics]
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  gauge('active_connections', 'Requests in flight', inFlight)
+  const following = () => configuration.following.state()
+  gauge('signalbox_revision_applied', 'Revision that routes requests', () => following().active)
+  gauge('signalbox_revision_durable', 'Revision that is on disk', () => following().received)
+  gauge(
+    'signalbox_nacked_resources',
+    'Resources that keep an older version',
+    () => following().nacks.length,
+  )
+
+  const perBackend = (name: string, help: string, read: (facts: BackendFacts) => number) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['backend'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { id, status, pool, inFlight: busy } of configuration.backends()) {
+          const { connected, free, pending } = pool.stats
+          const health = HEALTH[status?.health ?? 'unknown']
+          this.set({ backend: id }, read({ health, connected, free, pending, busy }))
+        }
+      },
+    })
+  perBackend('backend_health_status', '1 ready, 0.5 warming up, 0 down', (facts) => facts.health)
+  perBackend('signalbox_pool_open', 'Open connections', (facts) => facts.connected)
+  perBackend('signalbox_pool_idle', 'Idle connections', (facts) => facts.free)
+  perBackend(
+    'signalbox_pool_pending',
+    'Requests that wait for a connection',
+    (facts) => facts.pending,
+  )
+  perBackend('signalbox_backend_in_flight', 'Requests at the backend', (facts) => facts.busy)
+}
+
+interface BackendFacts {
+  readonly health: number
+  readonly connected: number
+  readonly free: number
+  readonly pending: number
+  readonly busy: number
+}

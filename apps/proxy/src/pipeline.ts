@@ -1,0 +1,337 @@
+import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { openai, type Operation } from '@signalbox/dialects'
+import { type Clock } from '@signalbox/host'
+import { type Failure } from '@signalbox/model'
+import {
+  type CompiledRoute,
+  type CompiledTarget,
+  match,
+  next,
+  observeLatency,
+  type Outcome,
+  pickFromRoute,
+  whyNone,
+} from '@signalbox/routing'
+import { type AccessLog } from './access-log.ts'
+import { type BodyScan, scanBody } from './body-scan.ts'
+import { spliceModel } from './body-splice.ts'
+import { type Configuration, type Routing } from './configuration.ts'
+import { Exchange } from './exchange.ts'
+import { downstream, internal, statusOf } from './failures.ts'
+import { asksToClose, guard } from './guard.ts'
+import { requestHeaders, saneRequestId } from './headers.ts'
+import { type Live } from './live-backend.ts'
+import { type ProxyMetrics } from './metrics.ts'
+import { readBody } from './read-body.ts'
+import { type TimerWheel } from './timer-wheel.ts'
+
+/** How long a request for an unknown model waits while a new backend's models are found out. */
+const DISCOVERY_WAIT_MS = 1_000
+const RETRY_AFTER_S = '1'
+const RETRY_LATER = new Set(['no_backend', 'backend_full', 'not_ready', 'draining'])
+
+export interface Pipeline {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly configuration: Configuration
+  readonly wheel: TimerWheel
+  readonly metrics: ProxyMetrics
+  readonly accessLog: AccessLog
+  readonly bodyBytesMax: number
+  readonly newRequestId: () => string
+  readonly draining: () => boolean
+  /** Attempts under way, for the drain. */
+  readonly exchanges: Set<Exchange>
+}
+
+/** One request on its way through. Everything that is settled at the end is gathered here. */
+interface Passage {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly operation: Operation
+  readonly requestId: string
+  readonly startMs: number
+  model: string | null
+  routing: Routing | undefined
+  live: Live | undefined
+  exchange: Exchange | undefined
+  attempts: number
+  firstByteMs: number | null
+  code: string | null
+}
+
+/**
+ * accept -> guard -> read -> scan -> match -> pick -> attempt -> relay -> settle, in this order.
+ */
+export async function handle(
+  pipeline: Pipeline,
+  operation: Operation,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Promise<void> {
+  const passage = accept(pipeline, operation, { request, response })
+  const failure = await pass(pipeline, passage)
+  if (failure) refuse(pipeline, passage, failure)
+  settle(pipeline, passage)
+}
+
+async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | undefined> {
+  const { request } = passage
+  const refused = guard({
+    httpVersion: request.httpVersion,
+    url: request.url ?? '',
+    rawHeaders: request.rawHeaders,
+  })
+  if (refused) return refused
+  if (!isJson(request.headers['content-type'])) {
+    return downstream('unsupported_media_type', 'expected content-type application/json')
+  }
+  if (!pipeline.configuration.current()) return internal('not_ready', 'no configuration yet')
+
+  const read = await readBody(request, pipeline.bodyBytesMax)
+  if (!read.ok) return read.error
+  const scan = scanBody(read.value)
+  if (!scan.ok) return downstream(scan.code, scan.message)
+  if (!scan.model) return downstream('missing_model', 'the body names no model')
+  passage.model = scan.model.value
+
+  const route = await findRoute(pipeline, passage, scan.model.value)
+  if (!route) {
+    return downstream('model_not_found', `there is no model ${JSON.stringify(scan.model.value)}`)
+  }
+  return attempts(pipeline, passage, { route, scan, body: read.value })
+}
+
+function accept(
+  { clock, newRequestId, draining }: Pipeline,
+  operation: Operation,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Passage {
+  const closes = asksToClose(request.httpVersion, request.headers.connection)
+  if (draining() || closes) response.shouldKeepAlive = false
+  return {
+    request,
+    response,
+    operation,
+    requestId: saneRequestId(request.headers['x-request-id']) ?? newRequestId(),
+    startMs: clock.monotonicMs(),
+    model: null,
+    routing: undefined,
+    live: undefined,
+    exchange: undefined,
+    attempts: 0,
+    firstByteMs: null,
+    code: null,
+  }
+}
+
+/**
+ * Takes the table that this request keeps. A model that may be just being discovered is waited for:
+ * swaps that do not bring it do not end the wait.
+ */
+async function findRoute(
+  { configuration, clock }: Pipeline,
+  passage: Passage,
+  model: string,
+): Promise<CompiledRoute | undefined> {
+  const endMs = clock.monotonicMs() + DISCOVERY_WAIT_MS
+  for (;;) {
+    passage.routing = configuration.current()
+    const route = passage.routing && match(passage.routing.table, model)
+    const restMs = endMs - clock.monotonicMs()
+    if (route || restMs <= 0 || !configuration.isDiscovering()) return route
+    await configuration.nextSwap(restMs)
+  }
+}
+
+interface Asked {
+  readonly route: CompiledRoute
+  readonly scan: Extract<BodyScan, { ok: true }>
+  readonly body: Buffer
+}
+
+/** Attempts, each at another backend, until next() says otherwise. */
+async function attempts(
+  pipeline: Pipeline,
+  passage: Passage,
+  asked: Asked,
+): Promise<Failure | undefined> {
+  const { clock, random, metrics } = pipeline
+  const { routing } = passage
+  if (!routing) throw new Error('a route without a table')
+  const tried: number[] = []
+  const { maxRetries } = asked.route.policy.retry
+  let last: Failure | undefined
+  for (;;) {
+    const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried }
+    const target = pickFromRoute(asked.route, context)
+    if (!target) return last ?? noTarget(asked.route, whyNone(asked.route, context))
+    tried.push(target.backend.index)
+    passage.attempts++
+    const outcome = await attempt(pipeline, passage, { ...asked, target, routing })
+    metrics.attempt(
+      target.backend.id,
+      outcome.kind === 'answered' ? 'answered' : outcome.failure.code,
+    )
+    const step = next(outcome, { attempts: passage.attempts, maxRetries })
+    if (step.kind === 'done') return undefined
+    if (outcome.kind === 'failed') last = outcome.failure
+    if (step.kind === 'again') continue
+    passage.code = step.failure.code
+    return step.why === 'begun' ? undefined : step.failure
+  }
+}
+
+function noTarget(route: CompiledRoute, code: 'no_backend' | 'backend_full'): Failure {
+  const why = code === 'no_backend' ? 'no backend is up' : 'every backend is busy'
+  return internal(code, `${why} for the model ${JSON.stringify(route.id)}`)
+}
+
+interface Attempted extends Asked {
+  readonly target: CompiledTarget
+  readonly routing: Routing
+}
+
+async function attempt(
+  pipeline: Pipeline,
+  passage: Passage,
+  { route, scan, body, target, routing }: Attempted,
+): Promise<Outcome> {
+  const { clock, wheel, metrics, exchanges, configuration } = pipeline
+  const { response, request, requestId, operation } = passage
+  const live = routing.live[target.backend.index]
+  const path = live?.paths.get(operation.path)
+  if (!live || !path) throw new Error(`no path ${operation.path} at ${target.backend.id}`)
+  const { timeouts } = route.policy
+  passage.live = live
+  live.inFlight++
+
+  const outcome = await new Promise<Outcome>((resolve) => {
+    const exchange = new Exchange({
+      live,
+      response,
+      clock,
+      requestId,
+      ownHeaders: ownHeaders(passage, routing),
+      onFirstByte: (ms) => {
+        passage.firstByteMs ??= clock.monotonicMs() - passage.startMs
+        observeLatency(live, ms, clock.monotonicMs())
+        metrics.firstByte(live.id, ms)
+      },
+      onGap: metrics.gap,
+      finish: (ended) => {
+        cancelDeadline()
+        response.off('drain', resume)
+        response.off('close', onClose)
+        exchanges.delete(exchange)
+        resolve(ended)
+      },
+    })
+    const resume = () => exchange.resume()
+    const onClose = () => exchange.abort(downstream('request_timeout', 'the client left'))
+    const totalMs = scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
+    const cancelDeadline = wheel.after(totalMs, () => exchange.abort(tooLong(totalMs)))
+    passage.exchange = exchange
+    exchanges.add(exchange)
+    response.on('drain', resume)
+    response.on('close', onClose)
+    const renamed = scan.model && scan.model.value !== target.model
+    const sent = renamed && scan.model ? renameIn(body, scan.model, target.model) : body
+    const { firstByteMs, idleMs } = live.backend.spec.timeouts
+    live.pool.dispatch(
+      {
+        method: 'POST',
+        path,
+        body: sent,
+        headers: requestHeaders(request.rawHeaders, live.headers, ['x-request-id', requestId]),
+        headersTimeout: firstByteMs ?? timeouts.firstByteMs,
+        bodyTimeout: idleMs ?? timeouts.idleMs,
+      },
+      exchange,
+    )
+  })
+
+  live.inFlight--
+  if (outcome.kind === 'answered') live.connectFailures = 0
+  else if (outcome.failure.code === 'upstream_connect_failed') configuration.connectFailed(live)
+  configuration.reap(live)
+  return outcome
+}
+
+function renameIn(body: Buffer, token: { start: number; end: number }, model: string): Buffer {
+  const { parts, length } = spliceModel(body, token, model)
+  return Buffer.concat(parts, length)
+}
+
+function tooLong(totalMs: number): Failure {
+  const message = `the answer took longer than ${totalMs} ms`
+  return { code: 'upstream_timeout', source: 'upstream', nothingSent: false, message }
+}
+
+/** Which revision decided, which backend answered, at which attempt. */
+function ownHeaders(
+  { requestId, attempts: count, live }: Passage,
+  { revision }: Routing,
+): string[] {
+  return [
+    'x-request-id',
+    requestId,
+    'x-signalbox-revision',
+    revision,
+    'x-signalbox-backend',
+    live?.id ?? '',
+    'x-signalbox-attempts',
+    String(count),
+  ]
+}
+
+/**
+ * Our own error answer. A body that was not read ends the connection: nobody may read it as a
+ * request.
+ */
+function refuse({ configuration }: Pipeline, passage: Passage, failure: Failure): void {
+  const { response, request, requestId } = passage
+  passage.code = failure.code
+  if (response.headersSent || response.destroyed) return
+  const unsafe = failure.code === 'malformed_request'
+  if (unsafe || !request.complete) response.shouldKeepAlive = false
+  const body = openai.errorBody(failure, requestId)
+  const headers = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(Buffer.byteLength(body)),
+  ]
+  const routing = passage.routing ?? configuration.current()
+  headers.push('x-request-id', requestId)
+  if (routing) headers.push('x-signalbox-revision', routing.revision)
+  if (passage.attempts > 0) headers.push('x-signalbox-attempts', String(passage.attempts))
+  if (RETRY_LATER.has(failure.code)) headers.push('retry-after', RETRY_AFTER_S)
+  response.writeHead(statusOf(failure), headers).end(body)
+}
+
+/** The one place where a request ends, however it did. */
+function settle({ clock, metrics, accessLog }: Pipeline, passage: Passage): void {
+  const { request, response, operation, exchange } = passage
+  const durationMs = clock.monotonicMs() - passage.startMs
+  const { method = '' } = request
+  const { statusCode: status } = response
+  metrics.settled({ method, endpoint: operation.name, status, durationMs })
+  accessLog.add({
+    method,
+    path: operation.path,
+    status,
+    code: passage.code,
+    requestId: passage.requestId,
+    revision: passage.routing?.table.head.revision ?? null,
+    model: passage.model,
+    backend: passage.live?.id ?? null,
+    attempts: passage.attempts,
+    durationMs: Math.round(durationMs),
+    firstByteMs: passage.firstByteMs === null ? null : Math.round(passage.firstByteMs),
+    bytesOut: exchange?.bytes ?? 0,
+  })
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return /^application\/json\s*(;|$)/i.test(contentType ?? '')
+}

@@ -1,0 +1,46 @@
+import { type Cancel, type Clock } from '@signalbox/host'
+
+/** Deadlines of requests are seconds to minutes: a tenth of a second late is early enough. */
+export const TICK_MS = 100
+
+export interface TimerWheel {
+  /** Runs once, at the first tick after the delay. */
+  after(delayMs: number, run: () => void): Cancel
+  stop(): void
+}
+
+interface Entry {
+  readonly run: () => void
+}
+
+/** One timer of the event loop for all requests; a slot is a tick, an entry sits in one slot. */
+export function createTimerWheel(clock: Clock): TimerWheel {
+  const slots = new Map<number, Set<Entry>>()
+  const tickOf = (ms: number) => Math.ceil(ms / TICK_MS)
+  let done = tickOf(clock.monotonicMs()) - 1
+
+  const stop = clock.every(TICK_MS, () => {
+    const now = Math.floor(clock.monotonicMs() / TICK_MS)
+    while (done < now) {
+      done++
+      const due = slots.get(done)
+      if (!due) continue
+      slots.delete(done)
+      for (const entry of due) entry.run()
+    }
+  })
+
+  return {
+    after: (delayMs, run) => {
+      const slot = Math.max(tickOf(clock.monotonicMs() + delayMs), done + 1)
+      const entry = { run }
+      const others = slots.get(slot)
+      if (others) others.add(entry)
+      else slots.set(slot, new Set([entry]))
+      return () => {
+        slots.get(slot)?.delete(entry)
+      }
+    },
+    stop,
+  }
+}
