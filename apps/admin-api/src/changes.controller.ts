@@ -1,0 +1,68 @@
+import { Controller, Inject, Post, Req, Res } from '@nestjs/common'
+import { type Command } from '@signalbox/control'
+import { DEFINITIONS, type FieldProblem, type ResourceName, RESOURCES } from '@signalbox/model'
+import { type FastifyReply } from 'fastify'
+import { refused } from './refused.ts'
+import { type AdminRequest, readWrite } from './request.ts'
+import { readBody } from './resources.controller.ts'
+import { respond } from './respond.ts'
+import { AdminService, presentRevision } from './service.ts'
+
+const OPERATIONS_MAX = 1_000
+const REASON_LENGTH_MAX = 1_000
+
+/** Several changes, one revision, all or nothing. */
+@Controller('admin/v1/changes')
+export class ChangesController {
+  readonly service: AdminService
+
+  constructor(@Inject(AdminService) service: AdminService) {
+    this.service = service
+  }
+
+  @Post()
+  async change(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
+    const { reason, operations } = readBody(request, ['reason', 'operations'])
+    if (reason !== undefined && (typeof reason !== 'string' || reason.length > REASON_LENGTH_MAX)) {
+      throw wrong([
+        { path: 'reason', message: `expected text up to ${REASON_LENGTH_MAX} characters` },
+      ])
+    }
+    if (!Array.isArray(operations) || operations.length < 1 || operations.length > OPERATIONS_MAX) {
+      throw wrong([{ path: 'operations', message: `expected 1 to ${OPERATIONS_MAX} operations` }])
+    }
+    const commands = operations.map(readOperation)
+    respond(reply, await this.service.run(commands, readWrite(request, reason), presentRevision))
+  }
+}
+
+function readOperation(operation: unknown, index: number): Command {
+  const { op, resource, id, spec, ...rest } = (operation ?? {}) as Record<string, unknown>
+  const at = (path: string, message: string) =>
+    wrong([{ path: `operations.${index}.${path}`, message }])
+  const [unknown] = Object.keys(rest)
+  if (unknown !== undefined) throw at(unknown, 'unknown field')
+  const name = RESOURCES.find((one) => one === resource || DEFINITIONS[one].plural === resource)
+  if (!name) throw at('resource', `expected one of ${RESOURCES.join(', ')}`)
+  if (typeof id !== 'string') throw at('id', 'expected text')
+  return commandOf(op, { resource: name, id, spec }) ?? unknownOp(at)
+}
+
+function unknownOp(at: (path: string, message: string) => Error): never {
+  throw at('op', 'expected create, put, patch or delete')
+}
+
+function commandOf(
+  op: unknown,
+  { resource, id, spec }: { resource: ResourceName; id: string; spec: unknown },
+): Command | undefined {
+  if (op === 'create') return { op, resource, id, spec }
+  if (op === 'put') return { op, resource, id, spec, ifMatch: null }
+  if (op === 'patch') return { op, resource, id, patch: spec, ifMatch: null }
+  if (op === 'delete') return { op, resource, id, ifMatch: null }
+  return undefined
+}
+
+function wrong(errors: readonly FieldProblem[]) {
+  return refused('validation_failed', 'the changes are not valid', errors)
+}

@@ -1,0 +1,91 @@
+import {
+  ConfigError,
+  createLog,
+  type Env,
+  LISTEN_SHAPE,
+  type ListenAddress,
+  type Log,
+  LOG_VARIABLE,
+  type MetricsAccess,
+  parseListen,
+  readFleet,
+  readMasterKey,
+  readMetricsAccess,
+  readVariable,
+  requireVariable,
+  type Variable,
+} from '@signalbox/host'
+import { type Role } from '@signalbox/model'
+
+export interface AdminConfig {
+  readonly fleet: string
+  readonly listen: ListenAddress
+  readonly tokens: Readonly<Partial<Record<Role, string>>>
+  readonly masterKey: Uint8Array
+  readonly metricsAccess: MetricsAccess
+}
+
+const TOKEN_LENGTH_MIN = 16
+const token = (name: string): Variable<string> => ({
+  name,
+  shape: `at least ${TOKEN_LENGTH_MIN} visible characters, not a well-known one`,
+  secret: true,
+  parse: (text) => (isStrong(text) ? text : undefined),
+})
+
+export const ADMIN_LISTEN: Variable<ListenAddress> = {
+  name: 'SIGNALBOX_ADMIN_LISTEN',
+  shape: LISTEN_SHAPE,
+  parse: parseListen,
+}
+const ADMIN_TOKEN = token('SIGNALBOX_ADMIN_TOKEN')
+const OPERATOR_TOKEN = token('SIGNALBOX_OPERATOR_TOKEN')
+const VIEWER_TOKEN = token('SIGNALBOX_VIEWER_TOKEN')
+const DATABASE_URL: Variable<string> = {
+  name: 'SIGNALBOX_DATABASE_URL',
+  shape: 'postgresql://user:password@host:port/database',
+  secret: true,
+  parse: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined),
+}
+const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8081 } as const
+
+function isStrong(text: string): boolean {
+  const varied = new Set(text).size >= TOKEN_LENGTH_MIN / 4
+  return text.length >= TOKEN_LENGTH_MIN && /^[\x21-\x7e]+$/.test(text) && varied
+}
+
+/** Reads the environment. Throws ConfigError for the first variable that is wrong. */
+export function readAdminConfig(env: Env): AdminConfig {
+  const operator = readVariable(env, OPERATOR_TOKEN)
+  const viewer = readVariable(env, VIEWER_TOKEN)
+  const tokens = {
+    admin: requireVariable(env, ADMIN_TOKEN),
+    ...(operator === undefined ? {} : { operator }),
+    ...(viewer === undefined ? {} : { viewer }),
+  }
+  if (new Set(Object.values(tokens)).size < Object.keys(tokens).length) {
+    throw new ConfigError(`${ADMIN_TOKEN.name} and the tokens of the other roles must differ`)
+  }
+  return {
+    fleet: readFleet(env),
+    listen: readVariable(env, ADMIN_LISTEN) ?? DEFAULT_LISTEN,
+    tokens,
+    masterKey: readMasterKey(env),
+    metricsAccess: readMetricsAccess(env),
+  }
+}
+
+export function readDatabaseUrl(env: Env): string | undefined {
+  return readVariable(env, DATABASE_URL)
+}
+
+export function requireDatabaseUrl(env: Env): string {
+  return requireVariable(env, DATABASE_URL)
+}
+
+export function adminLog(env: Env): Log {
+  return createLog(
+    'admin',
+    readVariable(env, LOG_VARIABLE) ?? { standard: 'info', byRoom: new Map() },
+  )
+}

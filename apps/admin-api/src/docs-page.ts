@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { type FastifyInstance } from 'fastify'
+import { renderOpenApi } from './openapi.ts'
+
+const FILES: Readonly<Record<string, string>> = {
+  'swagger-ui.css': 'text/css',
+  'swagger-ui-bundle.js': 'text/javascript',
+}
+const PAGE = `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Signalbox admin API</title>
+<link rel="stylesheet" href="/docs/swagger-ui.css"></head>
+<body><div id="api"></div><script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script></body></html>`
+const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#api' })`
+/** Nothing from elsewhere: the page works without a network. */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "connect-src 'self'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+].join('; ')
+
+/** /openapi.json and a page to browse it. */
+export function serveDocs(fastify: FastifyInstance): void {
+  const document = JSON.stringify(renderOpenApi())
+  const folder = dirname(createRequire(import.meta.url).resolve('swagger-ui-dist/package.json'))
+  const send = (path: string, type: string, read: () => string | Buffer) =>
+    fastify.get(path, (_request, reply) => {
+      void reply.header('content-security-policy', POLICY).type(type).send(read())
+    })
+  send('/openapi.json', 'application/json', () => document)
+  send('/docs', 'text/html', () => PAGE)
+  send('/docs/start.js', 'text/javascript', () => START)
+  for (const [file, type] of Object.entries(FILES)) {
+    send(`/docs/${file}`, type, () => readFileSync(join(folder, file)))
+  }
+  fastify.get('/', (_request, reply) => void reply.redirect('/docs'))
+}

@@ -1,0 +1,24 @@
+import { type Resource, type Spec } from '@signalbox/model'
+
+/** A spec as people may see it: of a credential only the fingerprint. */
+export function maskSpec(spec: Spec | null): unknown {
+  if (spec === null || !('credential' in spec) || !spec.credential) return spec
+  return { ...spec, credential: { fingerprint: spec.credential.fingerprint } }
+}
+
+/** A resource as the API answers it. `version` is the log's own count and stays inside. */
+export function presentResource(resource: Resource) {
+  const { id, revision, createdAt, updatedAt, spec } = resource
+  return { id, revision, createdAt, updatedAt, spec: maskSpec(spec) }
+}
+
+export function presentChange(change: {
+  readonly resource: string
+  readonly id: string
+  readonly op: string
+  readonly before: Spec | null
+  readonly after: Spec | null
+}) {
+  const { resource, id, op, before, after } = change
+  return { resource, id, op, before: maskSpec(before), after: maskSpec(after) }
+}

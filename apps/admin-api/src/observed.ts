@@ -1,0 +1,35 @@
+import { type Status } from '@signalbox/model'
+import { type Member } from './fleet.ts'
+
+/** A member of the fleet as the API answers it; `head` is the log's. */
+export function presentMember({ heartbeat, seenAtMs, live }: Member, head: number) {
+  const { id, role, labels, version, received, active, state, nacks, load } = heartbeat
+  return {
+    id,
+    role,
+    labels,
+    version,
+    received,
+    active,
+    state,
+    nacks,
+    load,
+    live,
+    lag: Math.max(0, head - active),
+    lastSeenAt: new Date(seenAtMs).toISOString(),
+  }
+}
+
+/** A backend's health; nobody has looked yet: unknown. */
+export function presentStatus(backend: string, status: Status | undefined) {
+  return {
+    backend,
+    health: status?.health ?? 'unknown',
+    since: status ? new Date(status.sinceMs).toISOString() : null,
+    checkedAt: status ? new Date(status.checkedAtMs).toISOString() : null,
+    latencyMs: status?.latencyMs ?? null,
+    error: status?.error ?? null,
+    models: status?.models ?? null,
+    observer: status?.observer ?? null,
+  }
+}

@@ -1,0 +1,90 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
+import { type Log } from '@signalbox/host'
+import { CODES, refuse, type Refusal, type RefusalCode } from '@signalbox/model'
+import { DatabaseUnavailable } from '@signalbox/store'
+import { type FastifyReply, type FastifyRequest } from 'fastify'
+import { Refused } from './refused.ts'
+import { requestIdOf } from './request.ts'
+
+const RETRY_AFTER_S = '1'
+const RETRY_LATER = new Set<RefusalCode>(['database_unavailable', 'write_queue_full'])
+const BY_STATUS: Readonly<Record<number, RefusalCode>> = {
+  400: 'malformed_body',
+  404: 'not_found',
+  405: 'method_not_allowed',
+  413: 'admin_body_too_large',
+  415: 'admin_media_type',
+}
+
+/** The RFC 9457 problem document of a refusal. */
+export function problemOf(refusal: Refusal, requestId: string) {
+  const { code, message, errors, current } = refusal
+  const { status, remedy } = CODES[code]
+  return {
+    type: `/docs/errors#${code}`,
+    title: code.replaceAll('_', ' '),
+    status,
+    code,
+    detail: message,
+    remedy,
+    ...(errors ? { errors } : {}),
+    ...(current === undefined ? {} : { current }),
+    requestId,
+  }
+}
+
+export function sendProblem(reply: FastifyReply, refusal: Refusal, requestId: string): void {
+  if (RETRY_LATER.has(refusal.code)) void reply.header('retry-after', RETRY_AFTER_S)
+  void reply
+    .status(CODES[refusal.code].status)
+    .header('content-type', 'application/problem+json; charset=utf-8')
+    .send(JSON.stringify(problemOf(refusal, requestId)))
+}
+
+/**
+ * Any error as a refusal; what is nobody's fault but ours tells the client nothing of its cause.
+ */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Refused) return error.refusal
+  if (error instanceof DatabaseUnavailable) return refuse('database_unavailable', error.message)
+  const status = statusOf(error)
+  const code = status === undefined ? undefined : BY_STATUS[status]
+  if (code) return refuse(code, messageFor(code))
+  return refuse('internal_error', 'an internal error; the log holds the cause')
+}
+
+function statusOf(error: unknown): number | undefined {
+  if (error instanceof HttpException) return error.getStatus()
+  const status = (error as { statusCode?: unknown } | null)?.statusCode
+  return typeof status === 'number' ? status : undefined
+}
+
+function messageFor(code: RefusalCode): string {
+  if (code === 'malformed_body') return 'the body is not valid JSON'
+  if (code === 'not_found') return 'there is no such path'
+  if (code === 'admin_body_too_large') return 'the body is over the limit'
+  if (code === 'admin_media_type') return 'expected content-type application/json'
+  return 'the path has no such method'
+}
+
+/** Turns every exception of a controller into a problem document. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  readonly #log: Log
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp()
+    const request = http.getRequest<FastifyRequest>()
+    const refusal = refusalOf(error)
+    const requestId = requestIdOf(request)
+    if (refusal.code === 'internal_error') {
+      const cause = error instanceof Error ? (error.stack ?? error.message) : String(error)
+      this.#log.error({ requestId, cause }, 'a request failed by our own fault')
+    }
+    sendProblem(http.getResponse<FastifyReply>(), refusal, requestId)
+  }
+}

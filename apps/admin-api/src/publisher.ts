@@ -1,0 +1,187 @@
+import { type Bus, BusUnavailable } from '@signalbox/bus'
+import { type Cancel, type Clock, Gauge, type Log, type Metrics } from '@signalbox/host'
+import { encodeSnapshot, type Head } from '@signalbox/model'
+import { DatabaseUnavailable, type Store } from '@signalbox/store'
+
+const POLL_MS = 250
+const BATCH = 64
+const BEACON_MS = 2_000
+const SNAPSHOT_REVISIONS = 256
+const SNAPSHOT_MS = 60_000
+const BACKOFF_MIN_MS = 250
+const BACKOFF_MAX_MS = 10_000
+
+export interface PublisherDeps {
+  readonly store: Store
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+export interface Publisher {
+  /** Publishes what is there to publish, as far as that goes, and stops. */
+  stop(): Promise<void>
+}
+
+/**
+ * Follows the log and makes the bus have it. The stream is a cache: where it ends is asked of it,
+ * not
+ * remembered over a surprise; compare-and-set lets any number of publishers race. A stream whose
+ * end
+ * is not our log's revision of that number is rebuilt. One loop, woken by appends, polling anyway.
+ */
+export function startPublisher(deps: PublisherDeps): Publisher {
+  return new Loop(deps)
+}
+
+class Loop implements Publisher {
+  readonly #deps: PublisherDeps
+  readonly #ends: (() => void)[]
+  #published: Head | null = null
+  #snapshotAt: { revision: number; atMs: number } | null = null
+  #headRevision = 0
+  #failures = 0
+  #cancelNext: Cancel = () => {}
+  #running: Promise<void> | null = null
+  #again = false
+  #stopped = false
+
+  constructor(deps: PublisherDeps) {
+    this.#deps = deps
+    const { store, bus, clock, metrics } = deps
+    registerGauges(metrics, {
+      head: () => this.#headRevision,
+      published: () => this.#published?.revision ?? 0,
+    })
+    this.#ends = [
+      store.onAppend(() => this.#wake()),
+      bus.onConnection((connected) => {
+        this.#published = null
+        if (connected) this.#wake()
+      }),
+      clock.every(BEACON_MS, () => {
+        if (this.#published && bus.connected()) bus.publishBeacon(this.#published)
+      }),
+    ]
+    this.#wake()
+  }
+
+  async stop(): Promise<void> {
+    for (const end of this.#ends) end()
+    this.#cancelNext()
+    this.#stopped = true
+    await this.#running
+  }
+
+  #wake(): void {
+    if (this.#stopped) return
+    if (this.#running) {
+      this.#again = true
+      return
+    }
+    this.#cancelNext()
+    this.#running = this.#turn().finally(() => {
+      this.#running = null
+      if (this.#stopped) return
+      const soon = this.#again && this.#failures === 0
+      this.#again = false
+      if (soon) this.#wake()
+      else this.#cancelNext = this.#deps.clock.after(this.#delayMs(), () => this.#wake())
+    })
+  }
+
+  #delayMs(): number {
+    if (this.#failures === 0) return POLL_MS
+    const most = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** this.#failures)
+    return BACKOFF_MIN_MS + this.#deps.random() * (most - BACKOFF_MIN_MS)
+  }
+
+  async #turn(): Promise<void> {
+    const { bus, log } = this.#deps
+    const before = this.#published
+    try {
+      await this.#publishAll()
+      this.#failures = 0
+      const now = this.#published
+      if (now && now.revision !== before?.revision) bus.publishBeacon(now)
+    } catch (error) {
+      this.#published = null
+      this.#failures++
+      const expected = error instanceof BusUnavailable || error instanceof DatabaseUnavailable
+      const cause = error instanceof Error ? error.message : 'unknown'
+      const facts = { cause, failures: this.#failures }
+      if (expected) log.warn(facts, 'cannot publish now')
+      else log.error(facts, 'publishing failed')
+    }
+  }
+
+  async #publishAll(): Promise<void> {
+    const { store, bus } = this.#deps
+    const head = await store.head()
+    this.#headRevision = head.revision
+    let published = this.#published ?? (await this.#open(head))
+    while (published.revision < head.revision) {
+      const messages = await store.messagesAfter(published.revision, BATCH)
+      if (messages.length === 0) break
+      for (const message of messages) {
+        const outcome = await bus.publishRevision(message)
+        if (outcome.kind === 'conflict') {
+          published = await this.#open(head)
+          break
+        }
+        const { lineage, epoch, revision, hash } = message
+        published = { lineage, epoch, revision, hash }
+      }
+    }
+    this.#published = published
+    await this.#publishSnapshot(published.revision)
+  }
+
+  /** Asks the stream where it ends; rebuilds it where that is not in our log. */
+  async #open(head: Head): Promise<Head> {
+    const { bus, log } = this.#deps
+    const end = await bus.openStream(head)
+    if (end.revision === 0 || (await this.#isOurs(end))) return end
+    log.error({ revision: end.revision }, 'the stream is not a part of the log: rebuilding it')
+    this.#snapshotAt = null
+    return bus.openStream({ ...head, rebuild: true })
+  }
+
+  async #isOurs(end: Head): Promise<boolean> {
+    const [message] = await this.#deps.store.messagesAfter(end.revision - 1, 1)
+    return message?.revision === end.revision && message.hash === end.hash
+  }
+
+  async #publishSnapshot(revision: number): Promise<void> {
+    const { store, bus, clock } = this.#deps
+    const before = this.#snapshotAt
+    const ageMs = before ? clock.monotonicMs() - before.atMs : Infinity
+    const since = before ? revision - before.revision : Infinity
+    if (since < SNAPSHOT_REVISIONS && (since === 0 || ageMs < SNAPSHOT_MS)) return
+    const snapshot = await store.snapshot()
+    if (!snapshot) return
+    await bus.publishSnapshot({ head: snapshot.head, text: encodeSnapshot(snapshot) })
+    this.#snapshotAt = { revision: snapshot.head.revision, atMs: clock.monotonicMs() }
+  }
+}
+
+function registerGauges(
+  metrics: Metrics,
+  read: { readonly head: () => number; readonly published: () => number },
+): void {
+  const gauge = (name: string, help: string, value: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [metrics],
+      collect() {
+        this.set(value())
+      },
+    })
+  gauge('signalbox_log_head_revision', 'Newest revision of the log', read.head)
+  gauge('signalbox_publisher_lag_revisions', 'Revisions that the bus does not have yet', () =>
+    Math.max(0, read.head() - read.published()),
+  )
+}

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { sha256, parseDurationMs } from '@signalbox/host'
+import { type IfMatch } from '@signalbox/control'
+import {
+  type Actor,
+  type FieldProblem,
+  type Intent,
+  SOURCES,
+  type Source,
+  toHex,
+} from '@signalbox/model'
+import { type FastifyRequest } from 'fastify'
+import { refused } from './refused.ts'
+
+/** A request that the guard has let through. */
+export interface AdminRequest extends FastifyRequest {
+  actor?: Actor
+  rawBody?: Buffer
+}
+
+export const WAIT_MS_MAX = 60_000
+const REASON_LENGTH_MAX = 1_000
+const ID_LENGTH_MAX = 128
+const KEY_LENGTH_MAX = 255
+const VISIBLE = /^[\x21-\x7e]+$/
+const CALLERS: readonly Source[] = SOURCES.filter((source) => source !== 'system')
+
+/** What a write says about itself in headers and query. */
+export interface WriteOptions {
+  readonly intent: Intent
+  readonly ifMatch: IfMatch
+  readonly idempotency: { readonly key: string; readonly requestHash: string } | null
+  readonly dryRun: boolean
+  /** Undefined: answer at once. */
+  readonly waitMs: number | undefined
+}
+
+type Query = Readonly<Record<string, string | undefined>>
+
+/** The query; an unknown or repeated parameter is refused, so that none is silently ignored. */
+export function readQuery(request: AdminRequest, allowed: readonly string[]): Query {
+  const given = request.query as Record<string, unknown>
+  const problems = Object.entries(given).flatMap(([name, value]): FieldProblem[] => {
+    if (!allowed.includes(name)) return [{ path: name, message: 'unknown query parameter' }]
+    return typeof value === 'string' ? [] : [{ path: name, message: 'stands more than once' }]
+  })
+  if (problems.length > 0)
+    throw refused('unknown_parameter', 'the query is not as it should be', problems)
+  return given as Query
+}
+
+export function wrongParameter(path: string, message: string) {
+  return refused('unknown_parameter', `${path}: ${message}`, [{ path, message }])
+}
+
+export function readWhole(
+  query: Query,
+  name: string,
+  { min, max, otherwise }: { min: number; max: number; otherwise: number },
+): number {
+  const text = query[name]
+  if (text === undefined) return otherwise
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN
+  if (value >= min && value <= max) return value
+  throw wrongParameter(name, `expected a number from ${min} to ${max}`)
+}
+
+/** Everything a write may say beside its body. */
+export function readWrite(request: AdminRequest, reason?: string): WriteOptions {
+  const query = readQuery(request, ['dryRun', 'wait'])
+  const dryRun = readFlag(query, 'dryRun')
+  const idempotencyKey = header(request, 'idempotency-key', KEY_LENGTH_MAX)
+  const { actor } = request
+  if (!actor) throw new Error('a write without an actor')
+  return {
+    intent: {
+      actor,
+      source: readSource(request),
+      reason: reason ?? readReason(request),
+      requestId: requestIdOf(request),
+      changeRef: header(request, 'x-change-ref', REASON_LENGTH_MAX) ?? null,
+      address: request.ip,
+    },
+    ifMatch: readIfMatch(request),
+    idempotency:
+      idempotencyKey === undefined || dryRun
+        ? null
+        : { key: `${actor.id}:${idempotencyKey}`, requestHash: hashOf(request) },
+    dryRun,
+    waitMs: readWait(query),
+  }
+}
+
+/** The caller's request id where it is a sane one, else a new one; the same on every call. */
+export function requestIdOf(request: FastifyRequest): string {
+  const given = request.headers['x-request-id']
+  const sane = typeof given === 'string' && given.length <= ID_LENGTH_MAX && VISIBLE.test(given)
+  return sane ? given : request.id
+}
+
+export function newRequestId(): string {
+  return randomUUID()
+}
+
+function readFlag(query: Query, name: string): boolean {
+  const text = query[name]
+  if (text === undefined || text === 'false') return false
+  if (text === 'true') return true
+  throw wrongParameter(name, 'expected true or false')
+}
+
+function readWait(query: Query): number | undefined {
+  const text = query['wait']
+  if (text === undefined) return undefined
+  const ms = parseDurationMs(text)
+  if (ms !== undefined && ms <= WAIT_MS_MAX) return ms
+  throw wrongParameter('wait', 'expected a duration up to 60s, such as 5s or 500ms')
+}
+
+function readIfMatch(request: AdminRequest): IfMatch {
+  const text = header(request, 'if-match', KEY_LENGTH_MAX)
+  if (text === undefined) return null
+  if (text === '*') return '*'
+  const revision = /^"(\d{1,15})"$/.exec(text)?.[1]
+  if (revision !== undefined) return Number(revision)
+  throw wrongParameter('if-match', 'expected an ETag such as "42", or *')
+}
+
+function readSource(request: AdminRequest): Source {
+  const text = header(request, 'x-signalbox-source', ID_LENGTH_MAX)
+  if (text === undefined) return 'api'
+  const source = CALLERS.find((one) => one === text)
+  if (source) return source
+  throw wrongParameter('x-signalbox-source', `expected one of ${CALLERS.join(', ')}`)
+}
+
+/** Headers are Latin-1 on the wire; what was UTF-8 before is made so again. */
+function readReason(request: AdminRequest): string | null {
+  const text = header(request, 'x-reason', REASON_LENGTH_MAX)
+  return text === undefined ? null : Buffer.from(text, 'latin1').toString('utf8').toWellFormed()
+}
+
+function header(request: AdminRequest, name: string, lengthMax: number): string | undefined {
+  const value = request.headers[name]
+  if (value === undefined) return undefined
+  if (typeof value === 'string' && value.length > 0 && value.length <= lengthMax) return value
+  throw wrongParameter(name, `expected one value of 1 to ${lengthMax} characters`)
+}
+
+/**
+ * What makes two requests the same: method, path, query but for wait, If-Match and the body's
+ * bytes.
+ */
+function hashOf(request: AdminRequest): string {
+  const { pathname, searchParams } = new URL(request.url, 'http://admin')
+  searchParams.delete('wait')
+  const ifMatch = request.headers['if-match'] ?? ''
+  const head = [request.method, pathname, searchParams.toString(), ifMatch].join('\n')
+  return toHex(
+    sha256(Buffer.concat([Buffer.from(`${head}\n`), request.rawBody ?? Buffer.alloc(0)])),
+  )
+}

@@ -1,0 +1,155 @@
+import {
+  Controller,
+  Delete,
+  Get,
+  Inject,
+  Param,
+  Patch,
+  Post,
+  Put,
+  Req,
+  Res,
+  type Type,
+} from '@nestjs/common'
+import { type Command } from '@signalbox/control'
+import {
+  collection,
+  DEFINITIONS,
+  type FieldProblem,
+  type Resource,
+  type ResourceName,
+} from '@signalbox/model'
+import { type FastifyReply } from 'fastify'
+import { listPage, readCursor } from './listing.ts'
+import { presentResource } from './masking.ts'
+import { refused } from './refused.ts'
+import { type AdminRequest, readQuery, readWhole, readWrite } from './request.ts'
+import { respond } from './respond.ts'
+import { AdminService, presentWritten } from './service.ts'
+
+export const LIST_LIMIT_MAX = 1_000
+export const LIST_LIMIT = 100
+const LIST_PARAMETERS = ['limit', 'cursor', 'label', 'kind', 'q', 'asOf']
+
+/** The calls for one kind of resource; all kinds have the same ones. */
+export function resourceController(name: ResourceName): Type<unknown> {
+  @Controller(`admin/v1/${DEFINITIONS[name].plural}`)
+  class ResourceController {
+    readonly service: AdminService
+
+    constructor(@Inject(AdminService) service: AdminService) {
+      this.service = service
+    }
+
+    @Get()
+    list(@Req() request: AdminRequest) {
+      return readList(this.service, name, request)
+    }
+
+    @Get(':id')
+    async read(
+      @Req() request: AdminRequest,
+      @Res({ passthrough: true }) reply: FastifyReply,
+      @Param('id') id: string,
+    ) {
+      const found = await readOne(this.service, name, { id, request })
+      void reply.header('etag', `"${found.revision}"`)
+      return presentResource(found)
+    }
+
+    @Post()
+    async create(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
+      const { id, spec } = readBody(request, ['id', 'spec'])
+      await write(this.service, { request, reply }, { op: 'create', resource: name, id, spec })
+    }
+
+    @Put(':id')
+    async replace(
+      @Req() request: AdminRequest,
+      @Res() reply: FastifyReply,
+      @Param('id') id: string,
+    ) {
+      const { spec } = readBody(request, ['spec'])
+      const { ifMatch } = readWrite(request)
+      await write(
+        this.service,
+        { request, reply },
+        { op: 'put', resource: name, id, spec, ifMatch },
+      )
+    }
+
+    @Patch(':id')
+    async change(
+      @Req() request: AdminRequest,
+      @Res() reply: FastifyReply,
+      @Param('id') id: string,
+    ) {
+      const { spec } = readBody(request, ['spec'])
+      const { ifMatch } = readWrite(request)
+      await write(
+        this.service,
+        { request, reply },
+        { op: 'patch', resource: name, id, patch: spec, ifMatch },
+      )
+    }
+
+    @Delete(':id')
+    async remove(
+      @Req() request: AdminRequest,
+      @Res() reply: FastifyReply,
+      @Param('id') id: string,
+    ) {
+      const options = readWrite(request)
+      const command = { op: 'delete', resource: name, id, ifMatch: options.ifMatch } as const
+      const gone = () => ({ status: 204, headers: {}, body: '' })
+      respond(reply, await this.service.run([command], options, gone))
+    }
+  }
+  return ResourceController
+}
+
+interface Http {
+  readonly request: AdminRequest
+  readonly reply: FastifyReply
+}
+
+async function write(service: AdminService, { request, reply }: Http, command: Command) {
+  const present = presentWritten(command.resource, () => String(command.id))
+  respond(reply, await service.run([command], readWrite(request), present))
+}
+
+async function readList(service: AdminService, name: ResourceName, request: AdminRequest) {
+  const query = readQuery(request, LIST_PARAMETERS)
+  const { cursor, label, kind, q } = query
+  const limit = readWhole(query, 'limit', { min: 1, max: LIST_LIMIT_MAX, otherwise: LIST_LIMIT })
+  const pinned = readCursor(cursor)?.revision
+  const snapshot = await service.state(pinned?.toString() ?? query['asOf'])
+  return listPage(snapshot, name, { limit, cursor, label, kind, q })
+}
+
+async function readOne(
+  service: AdminService,
+  name: ResourceName,
+  { id, request }: { id: string; request: AdminRequest },
+): Promise<Resource> {
+  const { asOf } = readQuery(request, ['asOf'])
+  const found =
+    asOf === undefined
+      ? await service.deps.store.resource(name, id)
+      : collection(await service.state(asOf), name).get(id)
+  if (found) return found
+  throw refused('not_found', `there is no ${name} ${JSON.stringify(id)}`)
+}
+
+/** The members of a JSON body; what is not known is refused by name. */
+export function readBody(request: AdminRequest, known: readonly string[]): Record<string, unknown> {
+  const { body } = request
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw refused('malformed_body', 'expected a JSON object as the body')
+  }
+  const errors = Object.keys(body).flatMap((path): FieldProblem[] =>
+    known.includes(path) ? [] : [{ path, message: 'unknown field' }],
+  )
+  if (errors.length > 0) throw refused('validation_failed', 'the body has unknown fields', errors)
+  return body as Record<string, unknown>
+}
