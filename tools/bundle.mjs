@@ -48,6 +48,8 @@ const result = await build({
     '@nestjs/websockets/*',
     '@fastify/static',
     '@fastify/view',
+    '@fastify/multipart',
+    '@nestjs/platform-express',
     'class-transformer',
     'class-transformer/*',
     'class-validator',

@@ -20,7 +20,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules/.bin', name)
 process.chdir(root)
 
-const commands = { start, test, build: async () => prepare(), lint, bench }
+const commands = { start, test, build: async () => prepare(), lint }
 const [name = '', ...rest] = process.argv.slice(2)
 const command = commands[name]
 if (!command)
@@ -62,11 +62,6 @@ function lint() {
   run(process.execPath, [bin('tsc'), '-p', 'tsconfig.json', '--noEmit'])
   run(node(), [bin('eslint'), '.'])
   run(node(), [bin('prettier'), '--check', '--log-level', 'warn', '.'])
-}
-
-async function bench(args) {
-  prepare()
-  process.exitCode = await runNode([join(root, 'bench/run.mjs'), ...args], {})
 }
 
 /** Makes what is missing or stale; quick when nothing is. */

@@ -15,13 +15,19 @@ export function openDataDir(path: string): string {
     chmodSync(path, DIRECTORY_MODE)
   } catch (error) {
     const cause = (error as NodeJS.ErrnoException).code
-    throw new ConfigError(`the data directory ${path} cannot be used (${cause}); name another with --data`)
+    throw new ConfigError(
+      `the data directory ${path} cannot be used (${cause}); name another with --data`,
+    )
   }
   return path
 }
 
 /** A secret that is made on the first start and found again on every later one. */
-export function keepSecret(dataDir: string, name: string, encoding: 'base64' | 'base64url'): string {
+export function keepSecret(
+  dataDir: string,
+  name: string,
+  encoding: 'base64' | 'base64url',
+): string {
   const path = join(dataDir, name)
   if (!existsSync(path)) {
     const secret = randomBytes(SECRET_BYTES).toString(encoding)
@@ -30,13 +36,17 @@ export function keepSecret(dataDir: string, name: string, encoding: 'base64' | '
   return readFileSync(path, 'utf8').trim()
 }
 
-/** Keeps a second start off the same data. A lock that a killed process left behind is taken over. */
+/**
+ * Keeps a second start off the same data. A lock that a killed process left behind is taken over.
+ */
 export function lockDataDir(dataDir: string): () => void {
   const path = join(dataDir, 'lock')
   const owner = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
   if (owner !== '' && owner === identityOf(Number(owner.split(' ')[0]))) {
     const pid = owner.split(' ')[0]
-    throw new ConfigError(`${dataDir} is in use by process ${pid}; stop it, or name another with --data`)
+    throw new ConfigError(
+      `${dataDir} is in use by process ${pid}; stop it, or name another with --data`,
+    )
   }
   writeFileSync(path, `${identityOf(process.pid)}\n`, { mode: SECRET_MODE })
   return () => rmSync(path, { force: true })

@@ -21,7 +21,9 @@ export function readFlags(args: readonly string[]): Flags {
   const values = parse(args)
   const proxies = wholeNumber({ min: 1, max: PROXIES_MAX })(values.proxies ?? '1')
   if (proxies === undefined) {
-    throw new ConfigError(`--proxies is ${JSON.stringify(values.proxies)}; expected 1 to ${PROXIES_MAX}`)
+    throw new ConfigError(
+      `--proxies is ${JSON.stringify(values.proxies)}; expected 1 to ${PROXIES_MAX}`,
+    )
   }
   if (values.data === '') throw new ConfigError('--data is empty; expected a directory')
   return { demo: values.demo ?? false, dataDir: values.data, proxies }
@@ -38,6 +40,8 @@ function parse(args: readonly string[]) {
       },
     }).values
   } catch (error) {
-    throw new ConfigError(`${error instanceof Error ? error.message.split('. ')[0] : error}\n${USAGE}`)
+    throw new ConfigError(
+      `${error instanceof Error ? error.message.split('. ')[0] : error}\n${USAGE}`,
+    )
   }
 }

@@ -1,0 +1,150 @@
+import { mkdirSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { readAdminConfig, readDatabaseUrl, startAdminApi } from '@signalbox/admin-api'
+import { type Bus, connectNats, createHub, type Hub, readNatsOptions } from '@signalbox/bus'
+import { detectBackends, readProbeConfig, startHealthProbe } from '@signalbox/health-probe'
+import {
+  createLog,
+  createMetrics,
+  DEFAULT_DATA_DIR,
+  type Env,
+  LOG_VARIABLE,
+  readFleet,
+  readVariable,
+  DATA_DIR_VARIABLE,
+  registerProcessMetrics,
+  type Running,
+  systemClock,
+} from '@signalbox/host'
+import { findMigrations, migrate, openStore, startEmbeddedPostgres } from '@signalbox/store'
+import { keepSecret, lockDataDir, openDataDir } from './data-dir.ts'
+import { startDemoBackend } from './demo.ts'
+import { type Flags } from './flags.ts'
+import { type ProxyProcess, startProxies } from './proxies.ts'
+import { registerBackends } from './register.ts'
+import { greet } from './greeting.ts'
+
+const QUIET = { standard: 'warn', byRoom: new Map() } as const
+
+/**
+ * Starts everything in order of need, each part on its embedded default where nothing else is said.
+ */
+export async function compose(flags: Flags, given: Env): Promise<Running> {
+  const startedMs = systemClock.monotonicMs()
+  const dataDir = openDataDir(
+    flags.dataDir ?? readVariable(given, DATA_DIR_VARIABLE) ?? DEFAULT_DATA_DIR,
+  )
+  const stops: (() => Promise<void> | void)[] = [lockDataDir(dataDir)]
+  const stop = async () => {
+    for (const end of stops.reverse()) await end()
+  }
+  try {
+    await startParts({ flags, given, dataDir, startedMs, stops })
+  } catch (error) {
+    await stop()
+    throw error
+  }
+  return { stop }
+}
+
+interface Parts {
+  readonly flags: Flags
+  readonly given: Env
+  readonly dataDir: string
+  readonly startedMs: number
+  readonly stops: (() => Promise<void> | void)[]
+}
+
+async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): Promise<void> {
+  const env = withSecrets(given, dataDir)
+  const config = { admin: readAdminConfig(env), probe: readProbeConfig(env) }
+  const levels = readVariable(env, LOG_VARIABLE) ?? QUIET
+  const shared = { clock: systemClock, random: Math.random }
+  const logs = { admin: createLog('admin', levels), probe: createLog('probe', levels) }
+
+  const { bus, hub } = await startBus(env, shared)
+  stops.push(() => bus.close())
+  const proxies = await startProxies({ count: flags.proxies, env, dataDir, hub, log: logs.admin })
+  stops.push(() => proxies.stop())
+
+  const url = readDatabaseUrl(env) ?? (await embeddedDatabase(dataDir, stops))
+  await migrate(url, findMigrations(import.meta.url))
+  const store = await openStore({ url, fleet: readFleet(env), clock: systemClock, log: logs.admin })
+  stops.push(() => store.close())
+
+  const metrics = { admin: createMetrics(), probe: createMetrics() }
+  registerProcessMetrics(metrics.admin)
+  const admin = await startAdminApi(config.admin, {
+    store,
+    bus,
+    log: logs.admin,
+    metrics: metrics.admin,
+    ...shared,
+  })
+  stops.push(() => admin.stop())
+  const probe = await startHealthProbe(config.probe, {
+    bus,
+    log: logs.probe,
+    metrics: metrics.probe,
+    ...shared,
+  })
+  stops.push(() => probe.stop())
+
+  const first = (await store.head()).revision === 0
+  const demo = flags.demo ? await startDemoBackend() : undefined
+  if (demo) stops.push(() => demo.stop())
+  const detected = first ? await detectBackends(env) : []
+  const token = config.admin.tokens.admin ?? ''
+  const registered = [...(demo ? [demo.backend] : []), ...detected]
+  await registerBackends(registered, { address: admin.address, token })
+  greet({
+    admin: admin.address,
+    probe: probe.address,
+    proxies: proxies.all.map((one: ProxyProcess) => one.address),
+    tokenFile: given['SIGNALBOX_ADMIN_TOKEN']
+      ? 'SIGNALBOX_ADMIN_TOKEN'
+      : shown(dataDir, 'admin-token'),
+    dataDir: shown(dataDir, ''),
+    backends: await store.snapshot(),
+    demo: demo !== undefined,
+    elapsedMs: systemClock.monotonicMs() - startedMs,
+  })
+}
+
+/** Generated on the first start where the environment does not say them. */
+function withSecrets(given: Env, dataDir: string): Env {
+  return {
+    ...given,
+    SIGNALBOX_DATA_DIR: dataDir,
+    SIGNALBOX_ADMIN_TOKEN:
+      given['SIGNALBOX_ADMIN_TOKEN'] ?? keepSecret(dataDir, 'admin-token', 'base64url'),
+    SIGNALBOX_MASTER_KEY:
+      given['SIGNALBOX_MASTER_KEY'] ?? keepSecret(dataDir, 'master-key', 'base64'),
+  }
+}
+
+async function startBus(
+  env: Env,
+  shared: { clock: typeof systemClock; random: () => number },
+): Promise<{ bus: Bus; hub: Hub | null }> {
+  const nats = readNatsOptions(env)
+  if (!nats) {
+    const hub = createHub({ clock: shared.clock })
+    return { bus: hub.connect(), hub }
+  }
+  const log = createLog('bus', readVariable(env, LOG_VARIABLE) ?? QUIET)
+  return { bus: await connectNats({ ...nats, fleet: readFleet(env), log, ...shared }), hub: null }
+}
+
+async function embeddedDatabase(dataDir: string, stops: Parts['stops']): Promise<string> {
+  const password = keepSecret(dataDir, 'postgres-password', 'base64url')
+  const folder = join(process.cwd(), relative(process.cwd(), dataDir), 'postgres')
+  mkdirSync(folder, { recursive: true })
+  const postgres = await startEmbeddedPostgres({ dataDir: folder, password })
+  stops.push(() => postgres.stop())
+  return postgres.url
+}
+
+function shown(dataDir: string, name: string): string {
+  return join(dataDir, name)
+}

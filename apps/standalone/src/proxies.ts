@@ -1,0 +1,162 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { type Hub, ipcPort, serveBridge } from '@signalbox/bus'
+import {
+  ConfigError,
+  type Env,
+  listen,
+  LISTEN_SHAPE,
+  type ListenAddress,
+  type Log,
+  parseListenList,
+  readVariable,
+  showListen,
+  systemClock,
+} from '@signalbox/host'
+
+export interface ProxyProcess {
+  readonly address: ListenAddress
+}
+
+export interface Proxies {
+  readonly all: readonly ProxyProcess[]
+  stop(): Promise<void>
+}
+
+export interface ProxiesOptions {
+  readonly count: number
+  readonly env: Env
+  readonly dataDir: string
+  /** Null: they find NATS in their environment. */
+  readonly hub: Hub | null
+  readonly log: Log
+}
+
+const LISTEN = {
+  name: 'SIGNALBOX_PROXY_LISTEN',
+  shape: `${LISTEN_SHAPE}, several by commas`,
+  parse: parseListenList,
+}
+const DEFAULT_ADDRESS = { kind: 'tcp', host: '0.0.0.0', port: 8080 } as const
+/** The second proxy listens ten above the first: 8081 and 8082 are taken. */
+const PORT_STEP = 10
+const RESTART_MS = 1_000
+const READY_TIMEOUT_MS = 10_000
+const READY_POLL_MS = 25
+const ANSWER_TIMEOUT_MS = 500
+const BUNDLE = '../proxy/main.js'
+
+/** Starts the proxies as processes of their own; one that dies is started again. */
+export async function startProxies(options: ProxiesOptions): Promise<Proxies> {
+  const [first = DEFAULT_ADDRESS] = readVariable(options.env, LISTEN) ?? []
+  const addresses = Array.from({ length: options.count }, (_, index) => addressOf(first, index))
+  for (const address of addresses) await mustBeFree(address)
+  const supervised = addresses.map((address, index) =>
+    supervise(options, { address, id: `proxy-${index + 1}` }),
+  )
+  try {
+    await Promise.all(supervised.map((one) => one.started))
+  } catch (error) {
+    await Promise.all(supervised.map((one) => one.stop()))
+    throw error
+  }
+  return {
+    all: supervised,
+    stop: async () => {
+      await Promise.all(supervised.map((one) => one.stop()))
+    },
+  }
+}
+
+/** Before anything is started: another server there could pass for the proxy. */
+async function mustBeFree(address: ListenAddress): Promise<void> {
+  if (address.kind === 'unix') return
+  const server = createServer()
+  await listen(server, address, LISTEN.name)
+  await new Promise((resolve) => server.close(resolve))
+}
+
+function addressOf(first: ListenAddress, index: number): ListenAddress {
+  if (first.kind === 'unix')
+    return index === 0 ? first : { ...first, path: `${first.path}.${index}` }
+  return { ...first, port: first.port + index * PORT_STEP }
+}
+
+function supervise(
+  { env, dataDir, hub, log }: ProxiesOptions,
+  { address, id }: { address: ListenAddress; id: string },
+) {
+  let stopping = false
+  let child: ChildProcess
+  let exited = Promise.resolve()
+  let lastWords = ''
+
+  const start = () => {
+    child = fork(join(import.meta.dirname, BUNDLE), [], {
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      env: {
+        SIGNALBOX_LOG: 'warn',
+        SIGNALBOX_DRAIN_NOTICE: '0s',
+        ...env,
+        SIGNALBOX_DATA_DIR: dataDir,
+        SIGNALBOX_PROXY_ID: id,
+        SIGNALBOX_PROXY_LISTEN: showListen(address),
+      },
+    })
+    const bridge = hub ? serveBridge(hub, ipcPort(child)) : null
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      lastWords = text
+      if (started) process.stderr.write(text)
+    })
+    exited = new Promise((resolve) =>
+      child.once('exit', (code) => {
+        bridge?.stop()
+        resolve()
+        if (stopping || !started) return
+        log.error({ id, code }, 'a proxy ended and is started again')
+        systemClock.after(RESTART_MS, () => {
+          if (!stopping) start()
+        })
+      }),
+    )
+  }
+  let started = false
+  start()
+
+  return {
+    address,
+    started: untilAlive(address, () => (child.exitCode === null ? null : lastWords)).then(() => {
+      started = true
+    }),
+    stop: async () => {
+      stopping = true
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
+      await exited
+    },
+  }
+}
+
+/** Until the proxy answers /healthz. What it said when it ended instead is the error. */
+async function untilAlive(address: ListenAddress, ended: () => string | null): Promise<void> {
+  const endMs = systemClock.monotonicMs() + READY_TIMEOUT_MS
+  while (systemClock.monotonicMs() < endMs) {
+    const words = ended()
+    if (words !== null)
+      throw new ConfigError(words.split('\n')[0]?.replace(/^signalbox: /, '') ?? '')
+    if (address.kind === 'unix' || (await answers(address))) return
+    await new Promise((resolve) => setTimeout(resolve, READY_POLL_MS))
+  }
+  throw new ConfigError(`the proxy on ${showListen(address)} does not answer`)
+}
+
+async function answers(address: Extract<ListenAddress, { kind: 'tcp' }>): Promise<boolean> {
+  const host =
+    address.host === '0.0.0.0' ? '127.0.0.1' : address.host === '::' ? '::1' : address.host
+  const url = `http://${showListen({ ...address, host })}/healthz`
+  try {
+    return (await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })).ok
+  } catch {
+    return false
+  }
+}

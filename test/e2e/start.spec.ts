@@ -1,0 +1,198 @@
+// The product as a user starts it: real processes, the bundles, an empty data directory.
+import { type ChildProcess, spawn } from 'node:child_process'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
+
+const root = join(import.meta.dirname, '../..')
+const UP_MS = 60_000
+let folder: string
+let ports: { proxy: number; admin: number; probe: number }
+let running: Started | undefined
+let backend: MockBackend | undefined
+
+interface Started {
+  readonly child: ChildProcess
+  readonly output: () => string
+  readonly exited: Promise<number | null>
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
+
+function start(args: readonly string[], more: Record<string, string> = {}): Started {
+  const { OPENAI_API_KEY: _o, ANTHROPIC_API_KEY: _a, GEMINI_API_KEY: _g, ...env } = process.env
+  const child = spawn(
+    process.execPath,
+    [join(root, 'dist/standalone/main.js'), '--data', folder, ...args],
+    {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...env,
+        SIGNALBOX_PROXY_LISTEN: `127.0.0.1:${ports.proxy}`,
+        SIGNALBOX_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+        SIGNALBOX_PROBE_LISTEN: `127.0.0.1:${ports.probe}`,
+        ...more,
+      },
+    },
+  )
+  let text = ''
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => (text += part))
+  child.stderr?.setEncoding('utf8').on('data', (part: string) => (text += part))
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
+  running = { child, output: () => text, exited }
+  return running
+}
+
+async function up(args: readonly string[] = []): Promise<Started> {
+  const started = start(args)
+  await eventually(
+    () => {
+      if (started.child.exitCode !== null) throw new Error(started.output())
+      return started.output().includes('Ctrl-C drains and stops.')
+    },
+    { timeoutMs: UP_MS },
+  )
+  return started
+}
+
+const chat = (model: string, stream = false) =>
+  fetch(`http://127.0.0.1:${ports.proxy}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model, stream, messages: [{ role: 'user', content: 'Hello' }] }),
+  })
+
+async function admin(method: string, path: string, body?: unknown) {
+  const token = readFileSync(join(folder, 'admin-token'), 'utf8').trim()
+  const answer = await fetch(`http://127.0.0.1:${ports.admin}/admin/v1/${path}`, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      'content-type': 'application/json',
+      'x-reason': 'a test',
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- answers of many shapes, compared below
+  return { status: answer.status, json: (await answer.json()) as any }
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'signalbox-e2e-'))
+  chmodSync(folder, 0o711)
+  ports = { proxy: await freePort(), admin: await freePort(), probe: await freePort() }
+})
+afterEach(async () => {
+  if (running && running.child.exitCode === null && running.child.signalCode === null) {
+    running.child.kill('SIGTERM')
+    await running.exited
+  }
+  running = undefined
+  await backend?.stop()
+  backend = undefined
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe('npm start', () => {
+  it('answers, takes a backend without restart, audits, survives kill -9 of everything', async () => {
+    const first = await up()
+    expect(statSync(join(folder, 'admin-token')).mode & 0o777).toBe(0o600)
+    backend = await startMockBackend({ models: ['m1'] })
+    const spec = { kind: 'openai-compatible', url: backend.url, health: { intervalMs: 200 } }
+    const added = await admin('POST', 'backends?wait=5s', { id: 'b1', spec })
+    expect(added.json.convergence).toMatchObject({ acked: 1, pending: 0 })
+    expect((await chat('m1')).status).toBe(200)
+    expect(await (await chat('m1', true)).text()).toMatch(/data: \[DONE\]\n\n$/)
+
+    await backend.refuse()
+    await eventually(async () => (await admin('GET', 'status')).json.items[0].health === 'down')
+    await eventually(async () => (await chat('m1')).status === 503)
+    await backend.accept()
+    await eventually(async () => (await chat('m1')).status === 200)
+
+    first.child.kill('SIGKILL')
+    await first.exited
+    await eventually(
+      async () =>
+        (await fetch(`http://127.0.0.1:${ports.proxy}/healthz`).catch(() => null)) === null,
+    )
+    await up()
+    expect((await chat('m1')).status).toBe(200)
+    const { items } = (await admin('GET', 'revisions')).json
+    const created = items.find(
+      (item: { changes: { id: string }[] }) => item.changes[0]?.id === 'b1',
+    )
+    expect(created).toMatchObject({
+      actor: 'admin',
+      reason: 'a test',
+      changes: [{ op: 'created', before: null }],
+    })
+    expect(
+      (await admin('GET', 'fleet')).json.members.map((m: { role: string }) => m.role).sort(),
+    ).toEqual(['probe', 'proxy'])
+  }, 120_000)
+
+  it('--demo has a simulated backend that says so; SIGTERM drains and exits with 0', async () => {
+    const started = await up(['--demo'])
+    expect(started.output()).toMatch(/demo \(openai-compatible/)
+    const answer = await chat('demo-small')
+    expect(await answer.text()).toMatch(/simulated/)
+    started.child.kill('SIGTERM')
+    expect(await started.exited).toBe(0)
+  }, 120_000)
+
+  it.each([
+    [['--nope'], {}, /Unknown option '--nope'/],
+    [['--proxies', '0'], {}, /--proxies is "0"; expected 1 to 16/],
+    [
+      [],
+      { SIGNALBOX_ADMIN_TOKEN: 'short' },
+      /SIGNALBOX_ADMIN_TOKEN is a value of the wrong shape; expected at least 16/,
+    ],
+    [
+      [],
+      { SIGNALBOX_PROXY_LISTEN: 'nonsense' },
+      /SIGNALBOX_PROXY_LISTEN is "nonsense"; expected host:port/,
+    ],
+  ])(
+    'stops with 78 and says why: %j %j',
+    async (args, env, message) => {
+      const started = start(args, env)
+      expect(await started.exited).toBe(78)
+      expect(started.output()).toMatch(message)
+    },
+    60_000,
+  )
+
+  it('whose port is taken names the port and the variable', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(ports.proxy, '127.0.0.1', resolve))
+    try {
+      const started = start([])
+      expect(await started.exited).toBe(78)
+      expect(started.output()).toMatch(
+        new RegExp(`127.0.0.1:${ports.proxy} is in use .*SIGNALBOX_PROXY_LISTEN`),
+      )
+    } finally {
+      await new Promise((resolve) => taken.close(resolve))
+    }
+  }, 60_000)
+
+  it('on data that is in use is refused, and leaves the running one alone', async () => {
+    const first = await up()
+    const second = start([])
+    expect(await second.exited).toBe(78)
+    expect(second.output()).toMatch(/in use by process/)
+    expect((await fetch(`http://127.0.0.1:${ports.admin}/healthz`)).status).toBe(200)
+    running = first
+  }, 120_000)
+})
