@@ -126,7 +126,8 @@ describe('npm start', () => {
         (await fetch(`http://127.0.0.1:${ports.proxy}/healthz`).catch(() => null)) === null,
     )
     await up()
-    expect((await chat('m1')).status).toBe(200)
+    // Discovered models are observed, not configured: the probe finds them again.
+    await eventually(async () => (await chat('m1')).status === 200)
     const { items } = (await admin('GET', 'revisions')).json
     const created = items.find(
       (item: { changes: { id: string }[] }) => item.changes[0]?.id === 'b1',

@@ -1,6 +1,12 @@
 import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
 import { type Cancel, type Clock, type Log, unseal, VERSION } from '@signalbox/host'
-import { type Load, type Nack, type Snapshot, type StatusTable } from '@signalbox/model'
+import {
+  type Load,
+  type Nack,
+  type Snapshot,
+  type Status,
+  type StatusTable,
+} from '@signalbox/model'
 import { compile, type CompiledBackend, type Table } from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
 import {
@@ -13,6 +19,9 @@ import {
   refreshEligible,
 } from './live-backend.ts'
 import { type ModelAnswers, renderModels } from './models.ts'
+
+/** Early statuses that are kept at most. */
+const EARLY_MAX = 10_000
 
 /** What a request routes by: it takes one of these and keeps it to its end. */
 export interface Routing {
@@ -42,6 +51,8 @@ export class Configuration {
   readonly #discovered = new Map<string, readonly string[]>()
   readonly #waiting = new Set<() => void>()
   readonly #ejections = new Set<Cancel>()
+  /** Statuses of backends that the log has not told of yet: the lanes have no common order. */
+  readonly #early = new Map<string, Status>()
   readonly #options: ConfigurationOptions
   readonly #ends: (() => void)[]
   readonly following: Following
@@ -144,8 +155,19 @@ export class Configuration {
     }
     const { revision } = table.head
     this.#routing = { table, live, models: renderModels(table), revision: String(revision) }
+    this.#replayEarly()
     this.#wake()
     return [...problems.map((problem) => ({ revision, ...problem })), ...unopened]
+  }
+
+  #keepEarly(status: Status): void {
+    if (this.#early.size < EARLY_MAX) this.#early.set(status.backend, status)
+  }
+
+  #replayEarly(): void {
+    const statuses = [...this.#early.values()].filter(({ backend }) => this.#live.has(backend))
+    for (const { backend } of statuses) this.#early.delete(backend)
+    if (statuses.length > 0) this.#observe({ observer: '', statuses })
   }
 
   #wake(): void {
@@ -180,7 +202,10 @@ export class Configuration {
     let firstSeen = false
     for (const status of statuses) {
       const live = this.#live.get(status.backend)
-      if (!live) continue
+      if (!live) {
+        this.#keepEarly(status)
+        continue
+      }
       const first = live.status === null
       if (!observeStatus(live, status)) continue
       firstSeen ||= first

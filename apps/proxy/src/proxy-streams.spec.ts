@@ -176,6 +176,31 @@ describe('the proxy', () => {
     })
   })
 
+  it('keeps a status that comes before its backend', async () => {
+    backend.setModels(['m1', 'early'])
+    const probe = hub.connect()
+    const facts = {
+      health: 'ready',
+      sinceMs: 1,
+      checkedAtMs: 1,
+      latencyMs: 1,
+      error: null,
+    } as const
+    const status = { ...facts, backend: 'b2', models: ['early'], revision: 9, observer: 'p' }
+    const seen = { ...facts, backend: 'b1', models: null, revision: 1, observer: 'p' }
+    probe.sendStatus({ observer: 'p', statuses: [status, seen] })
+    await eventually(async () => {
+      const answer = await fetch(`${base}/admin/health`)
+      return (
+        ((await answer.json()) as { backends: { health: string }[] }).backends[0]?.health ===
+        'ready'
+      )
+    })
+    await apply('backend', 'b2', { kind: 'openai-compatible', url: backend.url })
+    expect((await chat({ ...hello, model: 'early' })).status).toBe(200)
+    await probe.close()
+  })
+
   it('waits for the models of a backend that is just being discovered', async () => {
     backend.setModels(['m1', 'found'])
     await apply('backend', 'b2', { kind: 'openai-compatible', url: backend.url })
