@@ -4,13 +4,11 @@ import {
   type Env,
   LISTEN_SHAPE,
   type ListenAddress,
-  type Levels,
-  LOG_VARIABLE,
   type MetricsAccess,
   nonEmpty,
-  parseLevels,
   parseListen,
   readFleet,
+  readLevels,
   readMasterKey,
   readMetricsAccess,
   readVariable,
@@ -32,7 +30,6 @@ export const PROBE_LISTEN: Variable<ListenAddress> = {
 }
 const PROBE_ID: Variable<string> = { name: 'SIGNALBOX_PROBE_ID', shape: 'a name', parse: nonEmpty }
 const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8082 } as const
-const DEFAULT_LEVELS: Levels = parseLevels('info') ?? { standard: 'info', byRoom: new Map() }
 
 /** Reads the environment. Throws ConfigError for the first variable that is wrong. */
 export function readProbeConfig(env: Env): ProbeConfig {
@@ -46,5 +43,5 @@ export function readProbeConfig(env: Env): ProbeConfig {
 }
 
 export function probeLog(env: Env) {
-  return createLog('probe', readVariable(env, LOG_VARIABLE) ?? DEFAULT_LEVELS)
+  return createLog('probe', readLevels(env))
 }

@@ -1,5 +1,4 @@
-import { mkdirSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { join, resolve } from 'node:path'
 import { readAdminConfig, readDatabaseUrl, startAdminApi } from '@signalbox/admin-api'
 import { type Bus, connectNats, createHub, type Hub, readNatsOptions } from '@signalbox/bus'
 import { detectBackends, readProbeConfig, startHealthProbe } from '@signalbox/health-probe'
@@ -8,8 +7,8 @@ import {
   createMetrics,
   DEFAULT_DATA_DIR,
   type Env,
-  LOG_VARIABLE,
   readFleet,
+  readLevels,
   readVariable,
   DATA_DIR_VARIABLE,
   registerProcessMetrics,
@@ -23,8 +22,6 @@ import { type Flags } from './flags.ts'
 import { type ProxyProcess, startProxies } from './proxies.ts'
 import { registerBackends } from './register.ts'
 import { greet } from './greeting.ts'
-
-const QUIET = { standard: 'warn', byRoom: new Map() } as const
 
 /**
  * Starts everything in order of need, each part on its embedded default where nothing else is said.
@@ -58,7 +55,7 @@ interface Parts {
 async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): Promise<void> {
   const env = withSecrets(given, dataDir)
   const config = { admin: readAdminConfig(env), probe: readProbeConfig(env) }
-  const levels = readVariable(env, LOG_VARIABLE) ?? QUIET
+  const levels = readLevels(env, 'warn')
   const shared = { clock: systemClock, random: Math.random }
   const logs = { admin: createLog('admin', levels), probe: createLog('probe', levels) }
 
@@ -103,8 +100,8 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
     proxies: proxies.all.map((one: ProxyProcess) => one.address),
     tokenFile: given['SIGNALBOX_ADMIN_TOKEN']
       ? 'SIGNALBOX_ADMIN_TOKEN'
-      : shown(dataDir, 'admin-token'),
-    dataDir: shown(dataDir, ''),
+      : join(dataDir, 'admin-token'),
+    dataDir: join(dataDir),
     backends: await store.snapshot(),
     demo: demo !== undefined,
     elapsedMs: systemClock.monotonicMs() - startedMs,
@@ -132,19 +129,13 @@ async function startBus(
     const hub = createHub({ clock: shared.clock })
     return { bus: hub.connect(), hub }
   }
-  const log = createLog('bus', readVariable(env, LOG_VARIABLE) ?? QUIET)
+  const log = createLog('bus', readLevels(env, 'warn'))
   return { bus: await connectNats({ ...nats, fleet: readFleet(env), log, ...shared }), hub: null }
 }
 
 async function embeddedDatabase(dataDir: string, stops: Parts['stops']): Promise<string> {
   const password = keepSecret(dataDir, 'postgres-password', 'base64url')
-  const folder = join(process.cwd(), relative(process.cwd(), dataDir), 'postgres')
-  mkdirSync(folder, { recursive: true })
-  const postgres = await startEmbeddedPostgres({ dataDir: folder, password })
+  const postgres = await startEmbeddedPostgres({ dataDir: resolve(dataDir, 'postgres'), password })
   stops.push(() => postgres.stop())
   return postgres.url
-}
-
-function shown(dataDir: string, name: string): string {
-  return join(dataDir, name)
 }

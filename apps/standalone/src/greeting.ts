@@ -1,5 +1,6 @@
-import { type ListenAddress, showListen, VERSION } from '@signalbox/host'
+import { type ListenAddress, VERSION } from '@signalbox/host'
 import { type Snapshot } from '@signalbox/model'
+import { urlOf } from './url.ts'
 
 export interface Greeting {
   readonly admin: ListenAddress
@@ -63,10 +64,4 @@ function addWith(admin: ListenAddress, tokenFile: string): string {
     tokenFile === 'SIGNALBOX_ADMIN_TOKEN' ? '$SIGNALBOX_ADMIN_TOKEN' : `$(cat ${tokenFile})`
   const headers = `-H "authorization: Bearer ${token}" -H 'content-type: application/json'`
   return `  curl ${urlOf(admin)}/admin/v1/backends ${headers} -d '${spec}'`
-}
-
-function urlOf(address: ListenAddress): string {
-  if (address.kind === 'unix') return showListen(address)
-  const host = address.host === '0.0.0.0' || address.host === '::' ? '127.0.0.1' : address.host
-  return `http://${showListen({ ...address, host })}`
 }

@@ -14,6 +14,7 @@ import {
   showListen,
   systemClock,
 } from '@signalbox/host'
+import { urlOf } from './url.ts'
 
 export interface ProxyProcess {
   readonly address: ListenAddress
@@ -150,12 +151,10 @@ async function untilAlive(address: ListenAddress, ended: () => string | null): P
   throw new ConfigError(`the proxy on ${showListen(address)} does not answer`)
 }
 
-async function answers(address: Extract<ListenAddress, { kind: 'tcp' }>): Promise<boolean> {
-  const host =
-    address.host === '0.0.0.0' ? '127.0.0.1' : address.host === '::' ? '::1' : address.host
-  const url = `http://${showListen({ ...address, host })}/healthz`
+async function answers(address: ListenAddress): Promise<boolean> {
+  const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS)
   try {
-    return (await fetch(url, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) })).ok
+    return (await fetch(`${urlOf(address)}/healthz`, { signal })).ok
   } catch {
     return false
   }

@@ -1,4 +1,5 @@
-import { type ListenAddress, showListen } from '@signalbox/host'
+import { type ListenAddress } from '@signalbox/host'
+import { urlOf } from './url.ts'
 
 /** A backend that the start adds by itself. */
 export interface Registration {
@@ -18,7 +19,7 @@ export async function registerBackends(
 ): Promise<void> {
   if (address.kind === 'unix') return
   for (const { id, ...spec } of backends) {
-    const url = `http://${showListen(address)}/admin/v1/backends/${id}?wait=${WAIT}`
+    const url = `${urlOf(address)}/admin/v1/backends/${id}?wait=${WAIT}`
     const answer = await fetch(url, {
       method: 'PUT',
       headers: {

@@ -1,5 +1,5 @@
 import { pino, type DestinationStream } from 'pino'
-import { type Parse, type Variable } from './env.ts'
+import { type Env, type Parse, readVariable, type Variable } from './env.ts'
 
 export const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const
 export type Level = (typeof LEVELS)[number]
@@ -37,6 +37,11 @@ export const LOG_VARIABLE: Variable<Levels> = {
   name: 'SIGNALBOX_LOG',
   shape: `a level (${LEVELS.join(', ')}) or room=level pairs such as proxy=debug,bus=info`,
   parse: parseLevels,
+}
+
+/** The levels that the environment asks for; `otherwise` for all rooms where it says nothing. */
+export function readLevels(env: Env, otherwise: Level = 'info'): Levels {
+  return readVariable(env, LOG_VARIABLE) ?? { standard: otherwise, byRoom: new Map() }
 }
 
 function isLevel(text: string): text is Level {
