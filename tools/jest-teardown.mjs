@@ -1,3 +1,3 @@
 export default async function teardown() {
-  await globalThis.__signalboxPostgres?.stop()
+  await globalThis.__signalboxTestDatabase?.stop()
 }

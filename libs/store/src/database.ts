@@ -3,41 +3,57 @@ import { DatabaseUnavailable } from './store.ts'
 
 export const CONNECT_TIMEOUT_MS = 2_000
 export const STATEMENT_TIMEOUT_MS = 5_000
-export const CONNECTIONS_MAX = 10
+/** Where the server went silent, its own time-out does not help: the client gives up by itself. */
+export const ANSWER_TIMEOUT_MS = STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000
+const CONNECTIONS_MAX = 10
 
-/** SQLSTATE classes and Node codes that say "not now", as against "not like that". */
-const NOT_NOW = /^(08|53|57P|57014|55P03|25P03)/
+/**
+ * What says "not now", as against "not like that": connection lost or refused (08), no resources
+ * (53), shut down, starting or terminated (57P), a time-out (57014, 55P03, 25P03, 25P04), and a
+ * server that was made a standby (25006).
+ */
+const NOT_NOW = /^(08|53|57P|57014$|55P03$|25P03$|25P04$|25006$)/
 const NOT_REACHED = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'ECONNABORTED',
   'EPIPE',
   'ETIMEDOUT',
+  'ENOENT',
   'ENOTFOUND',
   'EAI_AGAIN',
   'EHOSTUNREACH',
+  'ENETUNREACH',
 ])
-const SAID_BY_DRIVER =
-  /timeout|terminated|Connection ended|not queryable|closed|cannot connect|ECONNREFUSED/i
+/** `pg` and its pool have no codes for these. */
+const SAID_BY_DRIVER = new RegExp(
+  '^(Connection terminated|timeout expired|timeout exceeded when trying to connect' +
+    '|Query read timeout|Client (was closed|has encountered a connection error)' +
+    '|Cannot use a pool after calling end|There was an error establishing an SSL connection)',
+)
 
 /**
  * DatabaseUnavailable where the error says that Postgres cannot answer now; else the error itself.
  */
 export function unavailable(error: unknown): unknown {
   if (error instanceof DatabaseUnavailable || !isErrorLike(error)) return error
-  const code = String(error.code ?? '')
-  const isIt = NOT_NOW.test(code) || NOT_REACHED.has(code) || saidByDriver(error, code)
-  return isIt
-    ? new DatabaseUnavailable(`the database does not answer (${code || error.message})`)
-    : error
+  const code = typeof error.code === 'string' ? error.code : ''
+  const known = code === '' ? SAID_BY_DRIVER.test(error.message) : isNotNow(code)
+  if (!known) return error
+  return new DatabaseUnavailable(`the database does not answer (${code || error.message})`, {
+    cause: error,
+  })
+}
+
+/** Whether a code, Node's or an SQLSTATE, says "not now". */
+export function isNotNow(code: string): boolean {
+  return NOT_NOW.test(code) || NOT_REACHED.has(code)
 }
 
 /** By shape: an error of another realm (a VM context) is no instance of this one's Error. */
 function isErrorLike(error: unknown): error is { message: string; code?: unknown } {
   return typeof (error as { message?: unknown } | null)?.message === 'string'
-}
-
-function saidByDriver(error: { message: string }, code: string): boolean {
-  return code === '' && SAID_BY_DRIVER.test(error.message)
 }
 
 /** A pool whose every wait has an end. Idle connections that break never end the process. */
@@ -47,8 +63,8 @@ export function openPool(url: string): pg.Pool {
     max: CONNECTIONS_MAX,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS + CONNECT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: 2 * STATEMENT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     application_name: 'signalbox',
   })
   pool.on('error', () => {})
@@ -68,18 +84,20 @@ export async function inReadTransaction<Value>(
   })
 }
 
+const ignore = () => {}
+
 /** One connection for a while; a connection on which anything failed is not used again. */
 export async function withClient<Value>(
   pool: pg.Pool,
   use: (client: pg.PoolClient) => Promise<Value>,
 ): Promise<Value> {
   let client: pg.PoolClient | undefined
-  const onError = () => {}
   try {
     client = await pool.connect()
-    client.on('error', onError)
+    // A connection that is lost between two queries is found out by the next one.
+    client.on('error', ignore)
     const value = await use(client)
-    client.off('error', onError)
+    client.off('error', ignore)
     client.release()
     return value
   } catch (error) {

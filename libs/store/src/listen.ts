@@ -1,9 +1,12 @@
 import { type Cancel, type Clock, type Log } from '@signalbox/host'
 import pg from 'pg'
-import { CONNECT_TIMEOUT_MS } from './database.ts'
+import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS } from './database.ts'
 
 const CHANNEL = 'signalbox_revision'
-const RECONNECT_MS = 1_000
+const RECONNECT_MIN_MS = 250
+const RECONNECT_MAX_MS = 8_000
+/** How soon the system starts to ask whether a silent server is still there. */
+const KEEP_ALIVE_MS = 10_000
 
 export interface ListenOptions {
   readonly url: string
@@ -15,49 +18,66 @@ export interface ListenOptions {
 
 /**
  * Hears that another instance appended. A hint only: what is missed while the connection is lost is
- * found by polling. Connects again for ever, and wakes the listener each time it did.
+ * found by polling. Connects again for ever, and wakes the listener each time it did. Answers how
+ * to stop.
  */
 export function listenForAppends(options: ListenOptions): () => Promise<void> {
-  const { url, fleet, clock, log, onAppend } = options
-  let client: pg.Client | null = null
+  const { fleet, clock, log, onAppend } = options
+  let client: pg.Client
+  let connecting: Promise<void>
   let cancelRetry: Cancel = () => {}
+  let failures = 0
   let stopped = false
 
   const connect = async () => {
-    const fresh = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      application_name: 'signalbox-listen',
+    client = newClient(options.url)
+    const lost = once(() => {
+      client.end().catch(() => {})
+      if (stopped) return
+      const delayMs = Math.min(RECONNECT_MIN_MS * 2 ** failures++, RECONNECT_MAX_MS)
+      cancelRetry = clock.after(delayMs, () => (connecting = connect()))
     })
-    client = fresh
-    let lost = false
-    const onLost = () => {
-      if (lost) return
-      lost = true
-      fresh.end().catch(() => {})
-      if (!stopped) cancelRetry = clock.after(RECONNECT_MS, () => void connect())
-    }
-    fresh.on('error', onLost)
-    fresh.on('end', onLost)
-    fresh.on('notification', ({ payload }) => {
+    client.on('error', lost)
+    client.on('end', lost)
+    client.on('notification', ({ payload }) => {
       if (payload?.startsWith(`${fleet}:`)) onAppend()
     })
     try {
-      await fresh.connect()
-      await fresh.query(`LISTEN ${CHANNEL}`)
+      await client.connect()
+      await client.query(`LISTEN ${CHANNEL}`)
+      failures = 0
       onAppend()
     } catch (error) {
       log.debug({ cause: error instanceof Error ? error.message : 'unknown' }, 'cannot listen yet')
-      onLost()
+      lost()
     }
   }
-  const first = connect()
+  connecting = connect()
 
   return async () => {
     stopped = true
     cancelRetry()
-    await first
-    await client?.end().catch(() => {})
+    await connecting
+    await client.end().catch(() => {})
+  }
+}
+
+function newClient(url: string): pg.Client {
+  return new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    query_timeout: ANSWER_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    application_name: 'signalbox-listen',
+  })
+}
+
+function once(run: () => void): () => void {
+  let done = false
+  return () => {
+    if (done) return
+    done = true
+    run()
   }
 }

@@ -8,6 +8,10 @@ import { CONNECT_TIMEOUT_MS, unavailable } from './database.ts'
 
 /** The id that Prisma Migrate locks on, so that its runs and ours exclude each other. */
 const PRISMA_LOCK_ID = 72_707_369
+/** Another instance that migrates right now is waited for; a statement has the time it needs. */
+const LOCK_TIMEOUT_MS = 30_000
+const FOLDER = 'prisma/migrations'
+/** As Prisma Migrate makes it. */
 const BOOKKEEPING = `CREATE TABLE IF NOT EXISTS _prisma_migrations (
   id varchar(36) PRIMARY KEY, checksum varchar(64) NOT NULL, finished_at timestamptz,
   migration_name varchar(255) NOT NULL, logs text, rolled_back_at timestamptz,
@@ -19,37 +23,46 @@ interface Migration {
   readonly checksum: string
 }
 
-/** prisma/migrations, found upwards from a source file or a bundle. */
+/**
+ * prisma/migrations, found upwards from `from` (an import.meta.url): from a source file as well as
+ * from a bundle. Throws ConfigError where there is none.
+ */
 export function findMigrations(from: string): string {
   let folder = dirname(fileURLToPath(from))
-  while (!existsSync(join(folder, 'prisma/migrations'))) {
+  while (!existsSync(join(folder, FOLDER))) {
     const above = dirname(folder)
-    if (above === folder) throw new ConfigError('prisma/migrations is missing beside the program')
+    if (above === folder) throw new ConfigError(`${FOLDER} is missing beside the program`)
     folder = above
   }
-  return join(folder, 'prisma/migrations')
+  return join(folder, FOLDER)
 }
 
 /**
  * Applies the migrations that the database lacks, in order, each in its own transaction, in
- * Prisma's
- * own bookkeeping. Throws ConfigError where an applied migration was edited or is unknown here, and
- * DatabaseUnavailable where Postgres does not answer. Answers the names that were applied now.
+ * Prisma's own bookkeeping. Throws ConfigError where an applied migration was edited, is unknown
+ * here or was left half done, and DatabaseUnavailable where Postgres does not answer. Answers the
+ * names that were applied now.
  */
 export async function migrate(url: string, folder: string): Promise<readonly string[]> {
+  const migrations = readMigrations(folder)
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    lock_timeout: LOCK_TIMEOUT_MS,
+    application_name: 'signalbox-migrate',
   })
   client.on('error', () => {})
   try {
     await client.connect()
     await client.query('SELECT pg_advisory_lock($1)', [PRISMA_LOCK_ID])
     await client.query(BOOKKEEPING)
-    return await applyMissing(client, readMigrations(folder))
+    const missing = lacking(migrations, await readApplied(client))
+    for (const migration of missing) await applyOne(client, migration)
+    return missing.map((migration) => migration.name)
   } catch (error) {
     throw unavailable(error)
   } finally {
+    // Which gives the lock back.
     await client.end().catch(() => {})
   }
 }
@@ -59,40 +72,49 @@ function readMigrations(folder: string): readonly Migration[] {
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)
   return names.sort().map((name) => {
-    const sql = readFileSync(join(folder, name, 'migration.sql'), 'utf8')
-    return { name, sql, checksum: createHash('sha256').update(sql).digest('hex') }
+    const bytes = readFileSync(join(folder, name, 'migration.sql'))
+    const checksum = createHash('sha256').update(bytes).digest('hex')
+    return { name, sql: bytes.toString('utf8'), checksum }
   })
 }
 
-async function applyMissing(
-  client: pg.Client,
-  migrations: readonly Migration[],
-): Promise<readonly string[]> {
-  const { rows } = await client.query<{ migration_name: string; checksum: string }>(
-    `SELECT migration_name, checksum FROM _prisma_migrations
-     WHERE finished_at IS NOT NULL AND rolled_back_at IS NULL`,
-  )
-  const applied = new Map(rows.map((row) => [row.migration_name, row.checksum]))
-  const known = new Set(migrations.map((migration) => migration.name))
-  for (const name of applied.keys()) {
-    if (known.has(name)) continue
-    throw new ConfigError(
-      `the database has the migration ${name}, which this version lacks; upgrade it`,
-    )
-  }
-  const missing = migrations.filter((migration) => isMissing(migration, applied))
-  for (const migration of missing) await applyOne(client, migration)
-  return missing.map((migration) => migration.name)
+interface AppliedRow {
+  readonly migration_name: string
+  readonly checksum: string
+  readonly finished_at: Date | null
 }
 
-function isMissing({ name, checksum }: Migration, applied: ReadonlyMap<string, string>): boolean {
-  const before = applied.get(name)
-  if (before !== undefined && before !== checksum) {
-    throw new ConfigError(
-      `the migration ${name} was edited after it was applied; restore it and add a new one`,
-    )
+async function readApplied(client: pg.Client): Promise<ReadonlyMap<string, AppliedRow>> {
+  const { rows } = await client.query<AppliedRow>(
+    `SELECT migration_name, checksum, finished_at FROM _prisma_migrations
+     WHERE rolled_back_at IS NULL ORDER BY started_at`,
+  )
+  return new Map(rows.map((row) => [row.migration_name, row]))
+}
+
+/** The migrations to apply, once all that were applied are as they are here. */
+function lacking(
+  migrations: readonly Migration[],
+  applied: ReadonlyMap<string, AppliedRow>,
+): readonly Migration[] {
+  const known = new Map(migrations.map((migration) => [migration.name, migration]))
+  for (const { migration_name: name, checksum, finished_at: finishedAt } of applied.values()) {
+    const problem = problemOf(known.get(name), { checksum, finishedAt })
+    if (problem) throw new ConfigError(`the database has the migration ${name}, ${problem}`)
   }
-  return before === undefined
+  return migrations.filter((migration) => !applied.has(migration.name))
+}
+
+function problemOf(
+  migration: Migration | undefined,
+  { checksum, finishedAt }: { checksum: string; finishedAt: Date | null },
+): string | undefined {
+  if (!migration) return 'which this version lacks; use a newer version'
+  if (!finishedAt) return 'which was left half done; see "prisma migrate resolve"'
+  if (migration.checksum !== checksum) {
+    return 'which was edited after it was applied; restore it and add a new one'
+  }
+  return undefined
 }
 
 async function applyOne(client: pg.Client, { name, sql, checksum }: Migration): Promise<void> {
@@ -100,9 +122,9 @@ async function applyOne(client: pg.Client, { name, sql, checksum }: Migration): 
   try {
     await client.query(sql)
     await client.query(
-      `INSERT INTO _prisma_migrations 
+      `INSERT INTO _prisma_migrations
          (id, checksum, migration_name, finished_at, applied_steps_count)
-       VALUES ($1, $2, $3, now(), 1)`,
+       VALUES ($1, $2, $3, clock_timestamp(), 1)`,
       [randomUUID(), checksum, name],
     )
     await client.query('COMMIT')

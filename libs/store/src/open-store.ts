@@ -2,22 +2,24 @@ import { randomUUID } from 'node:crypto'
 import { PrismaPg } from '@prisma/adapter-pg'
 import { type Clock, type Log } from '@signalbox/host'
 import { GENESIS_HASH, refuse } from '@signalbox/model'
-import { CONNECT_TIMEOUT_MS, openPool, withClient } from './database.ts'
-import { PrismaClient } from './generated/client.ts'
-import { listenForAppends } from './listen.ts'
+import type pg from 'pg'
 import {
-  headRow,
-  readHead,
-  readMessages,
   type Reader,
   readResource,
+  readRevision,
   readRevisionAt,
   readRevisions,
-  readSnapshot,
-} from './read.ts'
+} from './queries.ts'
+import { openPool, withClient } from './database.ts'
+import { PrismaClient } from './generated/client.ts'
+import { listenForAppends } from './listen.ts'
+import { readHead, readMessagesAfter, readSnapshot } from './read.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { createWriteQueue } from './write-queue.ts'
 import { writeOnce, type Writer } from './write.ts'
+
+/** How long alive() waits for an answer. */
+const ALIVE_TIMEOUT_MS = 1_000
 
 export interface OpenStoreOptions {
   readonly url: string
@@ -28,37 +30,26 @@ export interface OpenStoreOptions {
 
 /**
  * Opens the log of a fleet; the first to open it gives it a lineage. The migrations have been
- * applied
- * (migrate()). Rejects with DatabaseUnavailable where Postgres does not answer.
+ * applied (migrate()). Rejects with DatabaseUnavailable where Postgres does not answer.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { url, fleet, clock, log } = options
   const pool = openPool(url)
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool, { onPoolError: () => {} }) })
   try {
-    await openLog()
+    await createLog(pool, fleet)
   } catch (error) {
     await pool.end()
     throw error
   }
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   const reader: Reader = { pool, prisma, fleet }
   const writer: Writer = { pool, fleet, clock, cache: null }
-  const queue = createWriteQueue()
+  const queue = createWriteQueue({ clock })
   const listeners = new Set<() => void>()
   const tell = () => {
-    for (const listener of listeners) listener()
+    for (const listener of listeners) tellOne(listener, log)
   }
   const stopListening = listenForAppends({ url, fleet, clock, log, onAppend: tell })
-
-  async function openLog(): Promise<void> {
-    await withClient(pool, (client) =>
-      client.query(
-        `INSERT INTO log_head (fleet, lineage, epoch, revision, position, hash)
-         VALUES ($1, $2, 1, 0, 0, $3) ON CONFLICT (fleet) DO NOTHING`,
-        [fleet, randomUUID(), Buffer.from(GENESIS_HASH, 'hex')],
-      ),
-    )
-  }
 
   return {
     head: () => readHead(reader),
@@ -66,19 +57,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     revisionAt: (time) => readRevisionAt(reader, time),
     resource: (name, id) => readResource(reader, name, id),
     revisions: (filter) => readRevisions(reader, filter),
-    revision: async (only) => (await readRevisions(reader, { only, limit: 1 }))[0] ?? null,
-    messagesAfter: (after, limit) =>
-      withClient(pool, async (client) => {
-        const { lineage } = await headRow(client, fleet)
-        return readMessages(client, { fleet, lineage, after, limit })
-      }),
+    revision: (revision) => readRevision(reader, revision),
+    messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
-      const turn = queue.enter(() => writeOnce(writer, request))
-      if (!turn) {
-        const refusal = refuse('write_queue_full', 'too many writes wait already')
-        return { kind: 'refused', refusal }
-      }
-      const outcome = await turn
+      const outcome = await queue.enter(() => writeOnce(writer, request))
+      if (!outcome) return { kind: 'refused', refusal: QUEUE_FULL }
       if (outcome.kind === 'committed') tell()
       return outcome
     },
@@ -86,23 +69,40 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    alive: () => answersWithin(clock, () => withClient(pool, (client) => client.query('SELECT 1'))),
+    alive: () => answersInTime(pool, clock),
     close: async () => {
       await stopListening()
       await queue.idle()
-      await prisma.$disconnect().catch(() => {})
-      if (!pool.ended) await pool.end()
+      await prisma.$disconnect()
+      if (!pool.ending) await pool.end()
     },
   }
 }
 
-/** Whether a query comes back in the time that opening a connection may take. */
-async function answersWithin(clock: Clock, ask: () => Promise<unknown>): Promise<boolean> {
+const QUEUE_FULL = refuse('write_queue_full', 'too many writes wait already')
+
+async function createLog(pool: pg.Pool, fleet: string): Promise<void> {
+  const sql = `INSERT INTO log_head (fleet, lineage, epoch, revision, position, hash)
+    VALUES ($1, $2, 1, 0, 0, $3) ON CONFLICT (fleet) DO NOTHING`
+  const row = [fleet, randomUUID(), Buffer.from(GENESIS_HASH, 'hex')]
+  await withClient(pool, (client) => client.query(sql, row))
+}
+
+/** What a listener throws is its own bug: the change is committed all the same. */
+function tellOne(listener: () => void, log: Log): void {
+  try {
+    listener()
+  } catch (error) {
+    log.error({ cause: String(error) }, 'a listener to the log failed')
+  }
+}
+
+async function answersInTime(pool: pg.Pool, clock: Clock): Promise<boolean> {
   let cancel = () => {}
   const late = new Promise<boolean>((resolve) => {
-    cancel = clock.after(CONNECT_TIMEOUT_MS, () => resolve(false))
+    cancel = clock.after(ALIVE_TIMEOUT_MS, () => resolve(false))
   })
-  const asked = ask().then(
+  const asked = withClient(pool, (client) => client.query('SELECT 1')).then(
     () => true,
     (error: unknown) => {
       if (error instanceof DatabaseUnavailable) return false

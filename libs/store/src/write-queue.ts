@@ -1,24 +1,44 @@
+import { type Clock } from '@signalbox/host'
+
 /** Writes that wait in one process at most; each holds the log's lock for a few milliseconds. */
 export const WRITES_WAITING_MAX = 1_000
+/** Whoever waited longer has mostly gone: while the database is slow, old writes are shed. */
+export const WRITE_WAIT_MS = 5_000
 
 export interface WriteQueue {
-  /** Runs the work when all before it is done; undefined where too many wait already. */
-  enter<Value>(work: () => Promise<Value>): Promise<Value> | undefined
+  /**
+   * Runs the work when all before it is done; null, without having run it, where too many wait
+   * already or where its turn came too late.
+   */
+  enter<Value>(work: () => Promise<Value>): Promise<Value | null>
   /** Settles when nothing waits. */
   idle(): Promise<void>
 }
 
+export interface WriteQueueOptions {
+  readonly clock: Clock
+  readonly waitingMax?: number
+  readonly waitMs?: number
+}
+
 /** One write at a time, in order of arrival, so that an instance contends with one connection. */
-export function createWriteQueue(waitingMax = WRITES_WAITING_MAX): WriteQueue {
+export function createWriteQueue({
+  clock,
+  waitingMax = WRITES_WAITING_MAX,
+  waitMs = WRITE_WAIT_MS,
+}: WriteQueueOptions): WriteQueue {
   let last: Promise<unknown> = Promise.resolve()
   let waiting = 0
   return {
-    enter: (work) => {
-      if (waiting >= waitingMax) return undefined
+    enter: async (work) => {
+      if (waiting >= waitingMax) return null
       waiting++
-      const turn = last.then(work).finally(() => {
-        waiting--
-      })
+      const enteredAtMs = clock.monotonicMs()
+      const turn = last
+        .then(() => (clock.monotonicMs() - enteredAtMs > waitMs ? null : work()))
+        .finally(() => {
+          waiting--
+        })
       last = turn.catch(() => {})
       return turn
     },

@@ -2,26 +2,22 @@ import {
   canonicalJson,
   chainHash,
   type Draft,
-  err,
   EVENT_SCHEMA,
   type Event,
-  ok,
   project,
   refuse,
-  type Refusal,
-  type Result,
   type RevisionBody,
   type Snapshot,
 } from '@signalbox/model'
 import { type Clock, sha256 } from '@signalbox/host'
 import type pg from 'pg'
-import { STATEMENT_TIMEOUT_MS, unavailable, withClient } from './database.ts'
-import { readMessages, readState } from './read.ts'
+import { unavailable, withClient } from './database.ts'
+import { findAnswer, rememberAnswer } from './idempotency.ts'
+import { readMessages, readState, type Source } from './read.ts'
 import { bodyOf, headOf, type HeadRow } from './rows.ts'
 import {
   type Committed,
   DatabaseUnavailable,
-  type StoredAnswer,
   type WriteOutcome,
   type WriteRequest,
 } from './store.ts'
@@ -32,39 +28,32 @@ const CATCH_UP_MAX = 1_000
 const LOCK_HEAD = `SELECT lineage, epoch, revision, position, hash FROM log_head
   WHERE fleet = $1 FOR UPDATE`
 
-export interface Writer {
-  readonly pool: pg.Pool
-  readonly fleet: string
+export interface Writer extends Source {
   readonly clock: Clock
   /**
-   * The fold of the log as far as this process knows it. Only read and set under the log's lock.
+   * The fold of the log as far as this process knows it: committed revisions only. Used under the
+   * log's lock, so it is never newer than the head.
    */
   cache: Snapshot | null
 }
 
 interface Done {
   readonly outcome: WriteOutcome
-  /** What the cache becomes once this is committed; absent: as it was caught up. */
-  readonly next: Snapshot
-  readonly keep: boolean
+  readonly before: Snapshot
+  /** The state once this is committed; null where there is nothing to commit. */
+  readonly after: Snapshot | null
 }
 
 /** One command in one transaction. Never retried here: only the caller knows whether it may be. */
 export async function writeOnce(writer: Writer, request: WriteRequest): Promise<WriteOutcome> {
   return withClient(writer.pool, async (client) => {
-    await client.query('BEGIN')
-    await client.query(
-      `SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS};
-       SET LOCAL statement_timeout = ${STATEMENT_TIMEOUT_MS}`,
-    )
-    const done = await decideUnderLock(writer, client, request)
-    if (!done.keep) {
-      await client.query('ROLLBACK')
-      return done.outcome
-    }
-    await commit(writer, client)
-    writer.cache = done.next
-    return done.outcome
+    // Statements and idle transactions have their limits from the pool.
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
+    const { outcome, before, after } = await decideUnderLock(writer, client, request)
+    if (after) await commit(writer, client)
+    else await client.query('ROLLBACK')
+    writer.cache = after ?? before
+    return outcome
   })
 }
 
@@ -78,7 +67,8 @@ async function commit(writer: Writer, client: pg.ClientBase): Promise<void> {
     writer.cache = null
     const cause = unavailable(error)
     if (!(cause instanceof DatabaseUnavailable)) throw error
-    throw new DatabaseUnavailable('the database was lost during the commit: the outcome is unknown')
+    const message = 'the database was lost during the commit: the outcome is unknown'
+    throw new DatabaseUnavailable(message, { cause })
   }
 }
 
@@ -91,10 +81,13 @@ async function decideUnderLock(
   const [row] = rows
   if (!row) throw new Error(`fleet ${writer.fleet} has no log`)
   const before = await catchUp(writer, client, row)
-  const nothing = { next: before, keep: false }
+  const nothing = { before, after: null }
 
-  const earlier = await findAnswer(writer, client, request)
-  if (earlier) return { ...nothing, outcome: earlier }
+  // Looked up under the lock, so that of two twins that race the second one finds the first's.
+  const idempotency = request.dryRun ? null : request.idempotency
+  const earlier = idempotency && (await findAnswer(client, writer.fleet, idempotency))
+  if (earlier === 'mismatch') return { ...nothing, outcome: MISMATCH }
+  if (earlier) return { ...nothing, outcome: { kind: 'replayed', ...earlier } }
   const decided = request.decide(before)
   if (!decided.ok) return { ...nothing, outcome: { kind: 'refused', refusal: decided.error } }
 
@@ -104,27 +97,42 @@ async function decideUnderLock(
       : await append(writer, client, { request, before, row, drafts: decided.value })
   const answer = request.present(committed, before)
   const revision = committed?.message.revision ?? before.head.revision
-  const kind = committed && !request.dryRun ? 'committed' : 'unchanged'
-  if (!request.dryRun) await remember(writer, client, { request, answer, revision })
-  return {
-    outcome: { kind, answer, revision },
-    next: committed?.after ?? before,
-    keep: !request.dryRun,
+  if (request.dryRun) return { ...nothing, outcome: { kind: 'unchanged', answer, revision } }
+  if (idempotency) {
+    const at = new Date(writer.clock.nowMs())
+    await rememberAnswer(client, { ...idempotency, fleet: writer.fleet, answer, revision, at })
   }
+  const kind = committed ? 'committed' : 'unchanged'
+  return { outcome: { kind, answer, revision }, before, after: committed?.after ?? before }
+}
+
+const MISMATCH: WriteOutcome = {
+  kind: 'refused',
+  refusal: refuse('idempotency_mismatch', 'this Idempotency-Key was used with another request'),
 }
 
 /** The state at the locked head: the cached fold plus what other instances appended. */
-async function catchUp(writer: Writer, client: pg.ClientBase, row: HeadRow): Promise<Snapshot> {
+async function catchUp(
+  { fleet, cache }: Writer,
+  client: pg.ClientBase,
+  row: HeadRow,
+): Promise<Snapshot> {
   const head = headOf(row)
-  const cached = writer.cache
-  const behind =
-    cached && cached.head.lineage === head.lineage && cached.head.epoch === head.epoch
-      ? head.revision - cached.head.revision
-      : -1
-  if (!cached || behind < 0 || behind > CATCH_UP_MAX) return readState(client, writer.fleet)
-  const range = { lineage: head.lineage, after: cached.head.revision, limit: CATCH_UP_MAX }
-  const messages = behind === 0 ? [] : await readMessages(client, { fleet: writer.fleet, ...range })
-  return messages.reduce((state, message) => project(state, message, bodyOf(message)), cached)
+  const behind = cache ? head.revision - cache.head.revision : -1
+  if (!cache || behind < 0 || behind > CATCH_UP_MAX) return readState(client, fleet)
+  const range = { fleet, head, after: cache.head.revision, limit: behind }
+  const messages = behind === 0 ? [] : await readMessages(client, range)
+  const [first] = messages
+  // Another log in the same place (a restored backup) would not follow what is cached.
+  if (first && first.previousHash !== cache.head.hash) return readState(client, fleet)
+  const caughtUp = messages.reduce((state, one) => project(state, one, bodyOf(one)), cache)
+  return isSame(caughtUp.head, head) ? caughtUp : readState(client, fleet)
+}
+
+function isSame(a: Snapshot['head'], b: Snapshot['head']): boolean {
+  return (
+    a.lineage === b.lineage && a.epoch === b.epoch && a.revision === b.revision && a.hash === b.hash
+  )
 }
 
 interface Appending {
@@ -168,82 +176,28 @@ async function append(
   return { message, body, before, after: project(before, message, body) }
 }
 
+const LAST_VERSIONS = `SELECT max(e.version) AS version
+  FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS draft (resource, id, nth)
+  LEFT JOIN event e ON e.fleet = $1 AND e.resource = draft.resource AND e.id = draft.id
+  GROUP BY draft.nth ORDER BY draft.nth`
+
 /**
  * Positions, and versions that go on across delete and re-create: the drafts' own versions know
- * only
- * what exists now, so the last version of each resource is asked of the log.
+ * only what exists now, so the last version of each resource is asked of the log.
  */
 async function numberEvents(
   client: pg.ClientBase,
   { fleet, drafts, position }: { fleet: string; drafts: readonly Draft[]; position: number },
 ): Promise<readonly Event[]> {
-  const last = new Map<string, number>()
-  for (const { resource, id } of drafts) {
-    const { rows } = await client.query<{ version: string | null }>(
-      'SELECT max(version) AS version FROM event WHERE fleet = $1 AND resource = $2 AND id = $3',
-      [fleet, resource, id],
-    )
-    last.set(`${resource}/${id}`, Number(rows[0]?.version ?? 0))
-  }
-  return drafts.map((draft, index) => {
-    const key = `${draft.resource}/${draft.id}`
-    const version = (last.get(key) ?? 0) + 1
-    last.set(key, version)
-    return { ...draft, version, position: position + index + 1, schema: EVENT_SCHEMA }
-  })
-}
-
-interface AnswerRow {
-  readonly request_hash: string
-  readonly revision: string
-  readonly status: number
-  readonly headers: Readonly<Record<string, string>>
-  readonly body: string
-}
-
-async function findAnswer(
-  { fleet }: Writer,
-  client: pg.ClientBase,
-  { idempotency }: WriteRequest,
-): Promise<WriteOutcome | undefined> {
-  if (!idempotency) return undefined
-  const { rows } = await client.query<AnswerRow>(
-    `SELECT request_hash, revision, status, headers, body FROM idempotency
-     WHERE fleet = $1 AND key = $2`,
-    [fleet, idempotency.key],
-  )
-  const [row] = rows
-  if (!row) return undefined
-  const same = sameRequest(row.request_hash, idempotency.requestHash)
-  if (!same.ok) return { kind: 'refused', refusal: same.error }
-  const answer = { status: row.status, headers: row.headers, body: row.body }
-  return { kind: 'replayed', answer, revision: Number(row.revision) }
-}
-
-function sameRequest(stored: string, given: string): Result<true, Refusal> {
-  if (stored === given) return ok(true)
-  return err(refuse('idempotency_mismatch', 'this Idempotency-Key was used with another request'))
-}
-
-async function remember(
-  { fleet, clock }: Writer,
-  client: pg.ClientBase,
-  { request, answer, revision }: { request: WriteRequest; answer: StoredAnswer; revision: number },
-): Promise<void> {
-  if (!request.idempotency) return
-  const { key, requestHash } = request.idempotency
-  await client.query(
-    `INSERT INTO idempotency (fleet, key, request_hash, revision, status, headers, body, created_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [
-      fleet,
-      key,
-      requestHash,
-      revision,
-      answer.status,
-      JSON.stringify(answer.headers),
-      answer.body,
-      new Date(clock.nowMs()),
-    ],
-  )
+  const { rows } = await client.query<{ version: string | null }>(LAST_VERSIONS, [
+    fleet,
+    drafts.map((draft) => draft.resource),
+    drafts.map((draft) => draft.id),
+  ])
+  return drafts.map((draft, index) => ({
+    ...draft,
+    version: Number(rows[index]?.version ?? 0) + 1,
+    position: position + index + 1,
+    schema: EVENT_SCHEMA,
+  }))
 }

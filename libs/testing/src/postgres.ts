@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { findMigrations, migrate } from '@signalbox/store'
 import pg from 'pg'
 
 export interface FreshDatabase {
@@ -7,16 +6,19 @@ export interface FreshDatabase {
   drop(): Promise<void>
 }
 
-/** A migrated, empty database on the Postgres that the test run started. */
+/**
+ * An empty database with all migrations on the Postgres that the test run started: a copy of its
+ * template (tools/jest-setup.mjs).
+ */
 export async function freshDatabase(): Promise<FreshDatabase> {
   const server = process.env['SIGNALBOX_TEST_DATABASE_URL']
-  if (!server)
+  if (server === undefined) {
     throw new Error('SIGNALBOX_TEST_DATABASE_URL is not set: run through jest.config.mjs')
+  }
   const name = `test_${randomUUID().replaceAll('-', '')}`
   await onServer(server, `CREATE DATABASE ${name}`)
   const url = new URL(server)
   url.pathname = `/${name}`
-  await migrate(url.href, findMigrations(import.meta.url))
   return { url: url.href, drop: () => onServer(server, `DROP DATABASE ${name} WITH (FORCE)`) }
 }
 

@@ -1,120 +1,127 @@
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   chownSync,
+  closeSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
   mkdtempSync,
-  readFileSync,
-  readlinkSync,
+  openSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ConfigError } from '@signalbox/host'
-import { may, type RunAs } from './binaries.ts'
+import { SYSTEM_STATE } from './binaries.ts'
+import { reaches, runAs, type RunAs } from './run-as.ts'
+import { reasonIn } from './server-log.ts'
 
-const PERSISTENT_ROOT = '/var/lib'
+const PRIVATE_DIRECTORY_MODE = 0o700
 const SECRET_MODE = 0o600
-const STOP_POLL_MS = 50
-const STOP_WAIT_MS = 10_000
 const POINTER = 'LOCATION'
+const NAME_DIGITS = 16
+
+export interface Place {
+  readonly folder: string
+  readonly user: RunAs
+}
 
 /**
- * Where the cluster lies: the directory asked for, or, where `user` cannot reach it (below /root,
- * say), a directory of /var/lib that is named after it. A pointer file says so to people.
+ * Where the cluster lies, and whose it is: the directory asked for (an absolute path), or, where
+ * the server's user cannot get there (below /root, say), a directory of /var/lib that is named
+ * after it. Not one of /tmp: the data must outlive a reboot. A pointer file tells people.
  */
-export function clusterFolder(wanted: string, user: RunAs): string {
+export function placeCluster(wanted: string): Place {
   mkdirSync(wanted, { recursive: true })
-  own(wanted, user)
-  if (may(user, '-w', wanted)) return wanted
-  const name = createHash('sha256').update(wanted).digest('hex').slice(0, 16)
-  const folder = join(PERSISTENT_ROOT, `signalbox-${name}`)
-  mkdirSync(folder, { recursive: true })
-  own(folder, user)
-  if (!may(user, '-w', folder)) {
-    throw new ConfigError(
-      `user ${user.uid} can use neither ${wanted} nor ${folder}; name another with --data`,
-    )
+  const user = runAs(wanted)
+  if (reaches(user, dirname(wanted))) return { folder: own(wanted, user), user }
+  const name = createHash('sha256').update(wanted).digest('hex').slice(0, NAME_DIGITS)
+  const folder = join(SYSTEM_STATE, `signalbox-${name}`)
+  mkdirSync(folder, { recursive: true, mode: PRIVATE_DIRECTORY_MODE })
+  const other = runAs(folder)
+  if (!reaches(other, dirname(folder))) {
+    const both = `neither ${wanted} nor ${folder}`
+    throw new ConfigError(`the database's user (${other.uid}) can reach ${both}; name another`)
   }
   writeFileSync(join(wanted, POINTER), `${folder}\n`)
-  return folder
+  return { folder: own(folder, other), user: other }
 }
 
-function own(path: string, { uid, gid }: RunAs): void {
-  if (uid !== undefined && gid !== undefined) chownSync(path, uid, gid)
+function own(path: string, { uid, gid }: RunAs): string {
+  if (uid !== undefined) chownSync(path, uid, gid)
+  return path
 }
 
-/** Runs initdb unless there is a cluster. A half-made one (no PG_VERSION) is made again. */
-export function initCluster(
-  folder: string,
-  { bin, user, password, sync }: { bin: string; user: RunAs; password: string; sync: boolean },
-): void {
-  if (existsSync(join(folder, 'PG_VERSION'))) return
-  const secretFolder = mkdtempSync(join(tmpdir(), 'signalbox-initdb-'))
-  own(secretFolder, user)
-  const passwordFile = join(secretFolder, 'password')
-  writeFileSync(passwordFile, `${password}\n`, { mode: SECRET_MODE })
-  own(passwordFile, user)
-  try {
-    const options = ['-U', 'signalbox', '-A', 'scram-sha-256', '-E', 'UTF8', '--locale=C']
-    const args = [
-      '-D',
-      folder,
-      ...options,
-      `--pwfile=${passwordFile}`,
-      ...(sync ? [] : ['--no-sync']),
-    ]
-    const done = spawnSync(join(bin, 'initdb'), args, { ...user, encoding: 'utf8', cwd: '/' })
-    if (done.status !== 0) {
-      throw new ConfigError(`the database cannot be made in ${folder}: ${lastLine(done.stderr)}`)
-    }
-  } finally {
-    rmSync(secretFolder, { recursive: true, force: true })
-  }
-}
-
-export function lastLine(text: string | null | undefined): string {
-  return (text ?? '').trim().split('\n').at(-1) ?? ''
+export interface InitOptions extends Place {
+  readonly initdb: string
+  readonly password: string
+  /** Whether the new files must survive a power cut. */
+  readonly sync: boolean
 }
 
 /**
- * After a kill -9 of everything but Postgres its server still runs on the cluster, and after one of
- * everything a stale postmaster.pid is left. Ours is asked to stop; a stale file is Postgres'
- * matter
- * unless the id now belongs to somebody else, which would stop the start: then it is removed.
+ * Makes the cluster unless there is one: beside its place, and moved there when it is whole, so
+ * that a start which was killed half-way is simply begun anew.
  */
-export async function stopOrphan(folder: string): Promise<void> {
-  const path = join(folder, 'postmaster.pid')
-  if (!existsSync(path)) return
-  const [line = '', dataLine = ''] = readFileSync(path, 'utf8').split('\n')
-  const pid = Number(line)
-  if (!Number.isInteger(pid) || pid <= 1 || !isPostgres(pid) || dataLine.trim() !== folder) {
-    rmSync(path, { force: true })
-    return
-  }
-  process.kill(pid, 'SIGINT')
-  if (await gone(pid)) return
-  process.kill(pid, 'SIGQUIT')
-  if (!(await gone(pid))) throw new ConfigError(`an old database process (${pid}) does not stop`)
-}
-
-function isPostgres(pid: number): boolean {
+export async function initCluster(options: InitOptions): Promise<void> {
+  const { folder, user, sync } = options
+  if (existsSync(join(folder, 'PG_VERSION'))) return
+  const making = `${folder}.new`
+  rmSync(making, { recursive: true, force: true })
+  mkdirSync(making, { mode: PRIVATE_DIRECTORY_MODE })
+  own(making, user)
+  await runInitdb(making, options)
   try {
-    return basename(readlinkSync(`/proc/${pid}/exe`)).startsWith('postgres')
-  } catch {
-    if (existsSync('/proc/self')) return false
-    return spawnSync('ps', ['-o', 'comm=', '-p', String(pid)], {
-      encoding: 'utf8',
-    }).stdout.includes('postgres')
+    renameSync(making, folder)
+  } catch (error) {
+    const cause = (error as NodeJS.ErrnoException).code
+    throw new ConfigError(`${folder} holds something that is no database (${cause}); empty it`)
+  }
+  if (sync) syncDirectory(dirname(folder))
+}
+
+async function runInitdb(
+  folder: string,
+  { initdb, user, password, sync }: InitOptions,
+): Promise<void> {
+  const secrets = own(mkdtempSync(join(tmpdir(), 'signalbox-initdb-')), user)
+  const passwordFile = join(secrets, 'password')
+  try {
+    writeFileSync(passwordFile, `${password}\n`, { mode: SECRET_MODE })
+    own(passwordFile, user)
+    const problem = await run(initdb, {
+      user,
+      args: [
+        ...['--pgdata', folder, '--username', 'signalbox', '--pwfile', passwordFile],
+        ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C'],
+        ...(sync ? [] : ['--no-sync']),
+      ],
+    })
+    if (problem) throw new ConfigError(`the database cannot be made in ${folder}: ${problem}`)
+  } finally {
+    rmSync(secrets, { recursive: true, force: true })
   }
 }
 
-async function gone(pid: number): Promise<boolean> {
-  for (let waited = 0; waited < STOP_WAIT_MS; waited += STOP_POLL_MS) {
-    if (!isPostgres(pid)) return true
-    await new Promise((resolve) => setTimeout(resolve, STOP_POLL_MS))
-  }
-  return false
+/** Null, or why it failed. */
+function run(
+  file: string,
+  { user, args }: { user: RunAs; args: readonly string[] },
+): Promise<string | null> {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { ...user, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] })
+    let errors = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (code) => resolve(code === 0 ? null : reasonIn(errors)))
+  })
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  fsyncSync(directory)
+  closeSync(directory)
 }

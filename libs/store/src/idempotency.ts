@@ -1,0 +1,62 @@
+import type pg from 'pg'
+import { type StoredAnswer } from './store.ts'
+
+/** How long an answer is given again; afterwards the key is free. */
+const KEPT_FOR = '7 days'
+/** Each key that is remembered removes at most so many old ones: the table stays as it is small. */
+const REMOVED_AT_ONCE_MAX = 100
+
+const FIND = `SELECT request_hash, revision, status, headers, body FROM idempotency
+  WHERE fleet = $1 AND key = $2`
+const REMEMBER = `INSERT INTO idempotency
+    (fleet, key, request_hash, revision, status, headers, body, created_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+const FORGET = `DELETE FROM idempotency WHERE ctid = ANY (ARRAY (
+    SELECT ctid FROM idempotency
+    WHERE fleet = $1 AND created_at < $2::timestamptz - interval '${KEPT_FOR}'
+    ORDER BY created_at LIMIT ${REMOVED_AT_ONCE_MAX}))`
+
+interface AnswerRow {
+  readonly request_hash: string
+  readonly revision: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+interface Found {
+  readonly answer: StoredAnswer
+  readonly revision: number
+}
+
+/** The answer that was given under this key; `mismatch` where it was given to another request. */
+export async function findAnswer(
+  client: pg.ClientBase,
+  fleet: string,
+  { key, requestHash }: { readonly key: string; readonly requestHash: string },
+): Promise<Found | 'mismatch' | null> {
+  const { rows } = await client.query<AnswerRow>(FIND, [fleet, key])
+  const [row] = rows
+  if (!row) return null
+  if (row.request_hash !== requestHash) return 'mismatch'
+  const answer = { status: row.status, headers: row.headers, body: row.body }
+  return { answer, revision: Number(row.revision) }
+}
+
+interface Remembered extends Found {
+  readonly fleet: string
+  readonly key: string
+  readonly requestHash: string
+  readonly at: Date
+}
+
+/** Keeps an answer, in the transaction whose effect it tells of, and drops some that are old. */
+export async function rememberAnswer(
+  client: pg.ClientBase,
+  { fleet, key, requestHash, answer, revision, at }: Remembered,
+): Promise<void> {
+  const { status, headers, body } = answer
+  const row = [fleet, key, requestHash, revision, status, JSON.stringify(headers), body, at]
+  await client.query(FORGET, [fleet, at])
+  await client.query(REMEMBER, row)
+}

@@ -1,0 +1,71 @@
+import { manualClock } from '@signalbox/testing'
+import { createWriteQueue, WRITE_WAIT_MS } from './write-queue.ts'
+
+/** Work that lasts until the test ends it. */
+function blocker() {
+  let finish = () => {}
+  const done = new Promise<void>((resolve) => (finish = resolve))
+  return { finish, work: () => done }
+}
+
+describe('the write queue', () => {
+  const clock = manualClock()
+
+  it('runs one at a time, in order of arrival, also after one that failed', async () => {
+    const queue = createWriteQueue({ clock })
+    const order: string[] = []
+    const first = blocker()
+    const all = [
+      queue.enter(async () => {
+        order.push('first begins')
+        await first.work()
+        order.push('first ends')
+        throw new Error('it failed')
+      }),
+      queue.enter(async () => order.push('second')),
+      queue.enter(async () => order.push('third')),
+    ]
+    first.finish()
+    const outcomes = await Promise.allSettled(all)
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
+    expect(order).toEqual(['first begins', 'first ends', 'second', 'third'])
+  })
+
+  it('sheds what is over its limit and goes on afterwards', async () => {
+    const queue = createWriteQueue({ clock, waitingMax: 1 })
+    const first = blocker()
+    const running = queue.enter(first.work)
+    let ran = false
+    expect(await queue.enter(async () => (ran = true))).toBeNull()
+    first.finish()
+    await running
+    expect(ran).toBe(false)
+    expect(await queue.enter(async () => 'again')).toBe('again')
+  })
+
+  it('sheds what waited too long, without running it', async () => {
+    const queue = createWriteQueue({ clock })
+    const first = blocker()
+    const running = queue.enter(first.work)
+    let ran = false
+    const late = queue.enter(async () => (ran = true))
+    clock.advance(WRITE_WAIT_MS + 1)
+    const inTime = queue.enter(async () => 'in time')
+    first.finish()
+    await running
+    expect(await late).toBeNull()
+    expect(ran).toBe(false)
+    expect(await inTime).toBe('in time')
+  })
+
+  it('is idle once all is done', async () => {
+    const queue = createWriteQueue({ clock })
+    const only = blocker()
+    let finished = false
+    void queue.enter(only.work).then(() => (finished = true))
+    const idle = queue.idle()
+    only.finish()
+    await idle
+    expect(finished).toBe(true)
+  })
+})
