@@ -21,9 +21,9 @@ export interface AccessLog {
   stop(): void
 }
 
-const FLUSH_MS = 200
+export const FLUSH_MS = 200
 /** Entries that wait at most; what is over it is counted and left out. */
-const WAITING_MAX = 10_000
+export const WAITING_MAX = 10_000
 
 /** Writes one line a request, off the request's path. */
 export function createAccessLog(clock: Clock, log: Log): AccessLog {

@@ -1,9 +1,10 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { openai, type Operation } from '@signalbox/dialects'
+import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
 import { type Configuration } from './configuration.ts'
+import { declaresBody, endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
-import { guard } from './guard.ts'
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   openai.operations.map((operation) => [operation.path, operation]),
@@ -47,17 +48,27 @@ function wrong(allow: string): Wanted {
   return { kind: 'refused', failure: downstream('wrong_method', `the method is ${allow}`), allow }
 }
 
+/** The metric label: few values, whatever clients ask for. */
+export function endpointOf({ kind }: Exclude<Wanted, { kind: 'operation' }>): string {
+  return kind === 'refused' ? 'other' : kind
+}
+
 export interface Answering {
+  /** Why the request must not be read any further. */
+  readonly unsafe: Failure | undefined
   readonly configuration: Configuration
   readonly requestId: string
+  readonly clock: Clock
 }
 
 /** Answers what needs no backend. */
 export function answer(
   wanted: Exclude<Wanted, { kind: 'operation' }>,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
-  { configuration, requestId }: Answering,
+  { unsafe, configuration, requestId, clock }: Answering,
 ): void {
+  const unread = declaresBody(request)
+  if (unread) response.shouldKeepAlive = false
   const send = (status: number, body: string, more: Record<string, string> = {}) => {
     const routing = configuration.current()
     response.writeHead(status, {
@@ -67,14 +78,13 @@ export function answer(
       ...(routing ? { 'x-signalbox-revision': routing.revision } : {}),
       ...more,
     })
-    response.end(request.method === 'HEAD' ? undefined : body)
+    if (request.method === 'HEAD') response.end()
+    else if (unread) endUnread({ request, response }, body, clock)
+    else response.end(body)
   }
   const fail = (failure: Failure, more: Record<string, string> = {}) => {
-    if (!request.complete) response.shouldKeepAlive = false
     send(statusOf(failure), openai.errorBody(failure, requestId), more)
   }
-  const { httpVersion, url = '', rawHeaders } = request
-  const unsafe = guard({ httpVersion, url, rawHeaders })
   if (unsafe) {
     response.shouldKeepAlive = false
     return fail(unsafe)

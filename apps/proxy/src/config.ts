@@ -71,6 +71,7 @@ const DEFAULT_BODY_BYTES_MAX = 33_554_432
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
 const ID_BYTES = 3
+const HOST_LENGTH_MAX = 48
 
 /** Reads the environment. Throws ConfigError for the first variable that is wrong. */
 export function readProxyConfig(env: Env): ProxyConfig {
@@ -101,17 +102,20 @@ function keptId(dataDir: string): string {
   const path = join(dataDir, 'proxy-id')
   try {
     mkdirSync(dataDir, { recursive: true })
-    if (!existsSync(path)) {
-      const host =
-        hostname()
-          .replaceAll(/[^A-Za-z0-9.-]/g, '')
-          .slice(0, 48) || 'proxy'
-      writeFileSync(path, `${host}-${randomBytes(ID_BYTES).toString('hex')}\n`)
-    }
-    return readFileSync(path, 'utf8').trim()
+    // A file that is cut off, as a crash may leave it, is no name: then there is a new one.
+    const kept = existsSync(path) && PROXY_ID.parse(readFileSync(path, 'utf8').trim())
+    if (kept) return kept
+    const made = `${hostName()}-${randomBytes(ID_BYTES).toString('hex')}`
+    writeFileSync(path, `${made}\n`)
+    return made
   } catch (error) {
     const cause = (error as NodeJS.ErrnoException).code
     const { name } = DATA_DIR_VARIABLE
     throw new ConfigError(`the data directory ${dataDir} cannot be used (${cause}); set ${name}`)
   }
+}
+
+function hostName(): string {
+  const name = hostname().replaceAll(/[^A-Za-z0-9.-]/g, '')
+  return name.replace(/^[^A-Za-z0-9]+/, '').slice(0, HOST_LENGTH_MAX) || 'proxy'
 }

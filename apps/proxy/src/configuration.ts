@@ -13,6 +13,7 @@ import {
   CONNECT_FAILURES_MAX,
   createLive,
   EJECTION_MS,
+  isLocked,
   type Live,
   observeStatus,
   rebindLive,
@@ -132,14 +133,14 @@ export class Configuration {
   async stop(): Promise<void> {
     for (const end of [...this.#ends, ...this.#ejections]) end()
     await this.following.stop()
-    await Promise.all([...this.#live.values()].map((live) => live.pool.destroy()))
+    await Promise.all([...this.#live.values()].map((live) => live.upstream.destroy()))
   }
 
   /** Called when a request has left a backend: one that was removed goes with its last request. */
   reap(live: Live): void {
     if (!live.removed || live.inFlight > 0) return
     this.#live.delete(live.id)
-    void live.pool.close()
+    live.upstream.close()
   }
 
   #apply(snapshot: Snapshot): readonly Nack[] {
@@ -177,8 +178,11 @@ export class Configuration {
   #bind(backend: CompiledBackend, unopened: Nack[]): Live {
     const secret = this.#open(backend, unopened)
     const before = this.#live.get(backend.id)
-    if (before) rebindLive(before, { backend, secret })
     const live = before ?? createLive({ backend, secret })
+    // As with all that does not compile, the last good version stays.
+    const keep = before && !before.locked && isLocked(backend, secret)
+    if (keep) before.removed = false
+    else if (before) rebindLive(before, { backend, secret })
     this.#live.set(backend.id, live)
     refreshEligible(live, this.#options.clock.monotonicMs())
     return live

@@ -3,7 +3,7 @@ import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
 import { type Outcome } from '@signalbox/routing'
 import { type Dispatcher } from 'undici'
-import { upstreamFailure } from './failures.ts'
+import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 
@@ -22,6 +22,8 @@ export interface ExchangeOptions {
   readonly onFirstByte: (ms: number, status: number) => void
   readonly onGap: (ms: number) => void
   readonly finish: (outcome: Outcome) => void
+  /** The connection has nothing more to do with it. May come long after `finish`. */
+  readonly released: () => void
 }
 
 /**
@@ -40,7 +42,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #begun = false
   #settled = false
   #streams = false
-  #status = 0
   #lastChunkMs = 0
   #tail: Buffer = Buffer.alloc(0)
   bytes = 0
@@ -57,6 +58,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#aborted = new Error(failure.code)
     if (this.#controller) this.#controller.abort(this.#aborted)
     else this.#fail(failure)
+  }
+
+  /** Time to connect is over. Nothing is sent where no connection has been made. */
+  connectLate(): void {
+    if (!this.#started) this.abort(NOT_CONNECTED)
   }
 
   /** The client reads again. */
@@ -78,13 +84,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const { response, ownHeaders, clock, onFirstByte } = this.#options
     const nowMs = clock.monotonicMs()
-    this.#status = status
     this.#lastChunkMs = nowMs
-    this.#begun = true
-    this.#streams = status === 200 && String(headers['content-type']).startsWith(EVENT_STREAM)
+    this.#streams = isReadableStream(status, headers)
     const out = [...ownHeaders]
     addResponseHeaders(out, headers)
+    // Throws for a status or a value that HTTP does not allow: then the client has nothing yet.
     response.writeHead(status, out)
+    this.#begun = true
     if (this.#streams) response.flushHeaders()
     onFirstByte(nowMs - this.#startMs, status)
   }
@@ -102,7 +108,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    const { response, live } = this.#options
+    const { response, live, released } = this.#options
+    released()
     if (this.#streams && !live.traits.dialect.endsWell(this.#tail)) {
       const begun = { started: true, begun: true }
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
@@ -112,6 +119,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#options.released()
     const facts = { started: this.#started, begun: this.#begun }
     this.#fail(this.#failure ?? upstreamFailure(error, facts))
   }
@@ -149,8 +157,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
         ? chunk.subarray(-tailBytes)
         : Buffer.concat([this.#tail, chunk]).subarray(-tailBytes)
   }
+}
 
-  get status(): number {
-    return this.#status
-  }
+/** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
+function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
+  return status === 200 && type.startsWith(EVENT_STREAM) && encoding === 'identity'
 }

@@ -14,6 +14,14 @@ export function statusOf(failure: Failure): number {
   return CODES[failure.code].status
 }
 
+/** No connection in the time that the policy gives. */
+export const NOT_CONNECTED: Failure = {
+  code: 'upstream_connect_failed',
+  source: 'upstream',
+  nothingSent: true,
+  message: 'no connection to the backend in time',
+}
+
 const CONNECT_ERRORS = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -26,8 +34,7 @@ const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
 
 /**
  * An error of the upstream side as data. `started`: the request was handed to a connected socket,
- * so
- * the backend may have run it. `begun`: a part of the answer is with the client.
+ * so that the backend may have run it. `begun`: a part of the answer is with the client.
  */
 export function upstreamFailure(
   error: Error,

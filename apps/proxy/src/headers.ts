@@ -33,20 +33,22 @@ function allowed(name: string, names: ReadonlySet<string>, prefixes: readonly st
   return names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))
 }
 
-/** The upstream request's headers, as undici takes them: name, value, name, value ... */
+/**
+ * The upstream request's headers, as undici takes them: name, value, name, value ... Our own take
+ * the place of the client's.
+ */
 export function requestHeaders(
   rawHeaders: readonly string[],
-  fixed: readonly HeaderPair[],
-  more: readonly string[],
+  own: readonly HeaderPair[],
 ): string[] {
-  const headers = [...more]
+  const headers: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
     if (!allowed(name, REQUEST_ALLOWED, REQUEST_PREFIXES)) continue
-    if (fixed.some(([own]) => own === name)) continue
+    if (own.some(([taken]) => taken === name)) continue
     headers.push(name, rawHeaders[i + 1] ?? '')
   }
-  for (const [name, value] of fixed) headers.push(name, value)
+  for (const [name, value] of own) headers.push(name, value)
   return headers
 }
 

@@ -1,19 +1,12 @@
-import {
-  type HeaderPair,
-  type KindTraits,
-  kindTraits,
-  upstreamOrigin,
-  upstreamPath,
-} from '@signalbox/dialects'
-import { type BackendSpec, DEFAULT_POLICY, type Status } from '@signalbox/model'
+import { type HeaderPair, type KindTraits, kindTraits, upstreamPath } from '@signalbox/dialects'
+import { type BackendSpec, type Status } from '@signalbox/model'
 import { type CompiledBackend, eligible, type LiveBackend } from '@signalbox/routing'
-import { Pool } from 'undici'
+import { Upstream } from './upstream.ts'
 
 /** Failures to connect in a row after which a backend is left alone for a while. */
 export const CONNECT_FAILURES_MAX = 3
 /** How long: by then a probe has had its say. */
 export const EJECTION_MS = 5_000
-const KEEP_ALIVE_MS = 30_000
 
 /**
  * One backend inside this proxy. Survives table swaps; what a swap changes is replaced in place.
@@ -21,8 +14,8 @@ const KEEP_ALIVE_MS = 30_000
 export interface Live extends LiveBackend {
   backend: CompiledBackend
   traits: KindTraits
-  pool: Pool
-  poolKey: string
+  upstream: Upstream
+  upstreamKey: string
   /** Sent with every request: what the kind wants, and the credential. */
   headers: readonly HeaderPair[]
   /** Upstream path by the path that clients write. */
@@ -33,6 +26,8 @@ export interface Live extends LiveBackend {
   connectFailures: number
   ejectedUntilMs: number
   removed: boolean
+  /** Its credential does not open: without one it would only be refused. */
+  locked: boolean
 }
 
 export interface Binding {
@@ -53,8 +48,8 @@ export function createLive({ backend, secret }: Binding): Live {
     samples: 0,
     backend,
     traits,
-    pool: openPool(spec),
-    poolKey: poolKeyOf(spec, secret),
+    upstream: new Upstream(spec),
+    upstreamKey: upstreamKeyOf(spec, secret),
     headers: headersOf(traits, secret),
     paths: pathsOf(spec, traits),
     status: null,
@@ -62,29 +57,36 @@ export function createLive({ backend, secret }: Binding): Live {
     connectFailures: 0,
     ejectedUntilMs: 0,
     removed: false,
+    locked: isLocked(backend, secret),
   }
 }
 
-/** Takes over a new version of the backend; a pool that would connect differently is replaced. */
+/** Whether the backend has a credential that did not open. */
+export function isLocked({ spec }: CompiledBackend, secret: string | undefined): boolean {
+  return spec.credential !== undefined && secret === undefined
+}
+
+/** Takes over a new version of the backend. Connects anew where the old way does not fit it. */
 export function rebindLive(live: Live, { backend, secret }: Binding): void {
   const before = live.backend.spec
   const { spec } = backend
   live.backend = backend
   live.removed = false
-  const key = poolKeyOf(spec, secret)
-  if (key === live.poolKey) return
+  live.locked = isLocked(backend, secret)
+  const key = upstreamKeyOf(spec, secret)
+  if (key === live.upstreamKey) return
   live.traits = kindTraits(spec.kind)
   live.headers = headersOf(live.traits, secret)
   live.paths = pathsOf(spec, live.traits)
-  live.poolKey = key
-  void live.pool.close() // ends when its requests have
-  live.pool = openPool(spec)
+  live.upstreamKey = key
+  live.upstream.close()
+  live.upstream = new Upstream(spec)
+  live.connectFailures = 0
+  live.ejectedUntilMs = 0
   if (before.url === spec.url) return
   live.status = null
   live.sinceRevision = backend.revision
   live.samples = 0
-  live.connectFailures = 0
-  live.ejectedUntilMs = 0
 }
 
 /** Believes a probe, unless it speaks of an address that the backend no longer has. */
@@ -98,28 +100,12 @@ export function observeStatus(live: Live, status: Status): boolean {
 /** Recomputed after a status, an ejection, and the end of one. */
 export function refreshEligible(live: Live, nowMs: number): void {
   const healthy = live.status === null || eligible(live.status.health)
-  live.eligible = healthy && nowMs >= live.ejectedUntilMs
+  live.eligible = healthy && !live.locked && nowMs >= live.ejectedUntilMs
 }
 
-function openPool(spec: BackendSpec): Pool {
-  const { verify, caPem, serverName } = spec.tls
-  return new Pool(upstreamOrigin(spec.url), {
-    connections: spec.limits.connections,
-    pipelining: 1,
-    allowH2: spec.http2 === 'auto' && spec.url.startsWith('https:'),
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connect: {
-      timeout: spec.timeouts.connectMs ?? DEFAULT_POLICY.timeouts.connectMs,
-      rejectUnauthorized: verify,
-      ...(caPem === undefined ? {} : { ca: caPem }),
-      ...(serverName === undefined ? {} : { servername: serverName }),
-    },
-  })
-}
-
-function poolKeyOf(spec: BackendSpec, secret: string | undefined): string {
-  const { kind, url, tls, http2, limits, timeouts } = spec
-  return JSON.stringify([kind, url, tls, http2, limits.connections, timeouts.connectMs, secret])
+function upstreamKeyOf(spec: BackendSpec, secret: string | undefined): string {
+  const { kind, url, tls, http2, limits } = spec
+  return JSON.stringify([kind, url, tls, http2, limits.connections, secret])
 }
 
 function headersOf(traits: KindTraits, secret: string | undefined): readonly HeaderPair[] {

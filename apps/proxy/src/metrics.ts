@@ -11,8 +11,8 @@ const HEALTH: Readonly<Record<Health, number>> = { ready: 1, unknown: 1, warming
 export interface ProxyMetrics {
   /** A request is over. `endpoint` is an operation's name or `other`. */
   settled(facts: { method: string; endpoint: string; status: number; durationMs: number }): void
-  attempt(backend: string, outcome: string): void
-  firstByte(backend: string, ms: number): void
+  attempt(facts: { backend: string; outcome: string; durationMs: number }): void
+  firstByte(ms: number): void
   gap(ms: number): void
 }
 
@@ -40,9 +40,7 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
   const duration = histogram('http_request_duration_seconds', 'Request to end of answer', [
     'endpoint',
   ])
-  const backend = histogram('backend_request_duration_seconds', 'Attempt to first byte', [
-    'backend',
-  ])
+  const backend = histogram('backend_request_duration_seconds', 'Attempt, to its end', ['backend'])
   const firstByte = histogram('signalbox_time_to_first_byte_seconds', 'Attempt to first byte')
   const gap = histogram('signalbox_inter_chunk_gap_seconds', 'Between two chunks of a stream')
   const attempts = new Counter({
@@ -62,11 +60,11 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
       request(method, endpoint, String(status)).inc()
       durationOf(endpoint).observe(durationMs / MS_PER_S)
     },
-    attempt: (id, outcome) => attemptOf(id, outcome).inc(),
-    firstByte: (id, ms) => {
-      backendOf(id).observe(ms / MS_PER_S)
-      firstByte.observe(ms / MS_PER_S)
+    attempt: ({ backend: id, outcome, durationMs }) => {
+      attemptOf(id, outcome).inc()
+      backendOf(id).observe(durationMs / MS_PER_S)
     },
+    firstByte: (ms) => firstByte.observe(ms / MS_PER_S),
     gap: (ms) => gap.observe(ms / MS_PER_S),
   }
 }
@@ -104,16 +102,15 @@ export function registerGauges(
       registers,
       collect() {
         this.reset()
-        for (const { id, status, pool, inFlight: busy } of configuration.backends()) {
-          const { connected, free, pending } = pool.stats
+        for (const { id, status, upstream, inFlight: busy } of configuration.backends()) {
           const health = HEALTH[status?.health ?? 'unknown']
-          this.set({ backend: id }, read({ health, connected, free, pending, busy }))
+          this.set({ backend: id }, read({ health, busy, ...upstream.stats() }))
         }
       },
     })
   perBackend('backend_health_status', '1 ready, 0.5 warming up, 0 down', (facts) => facts.health)
-  perBackend('signalbox_pool_open', 'Open connections', (facts) => facts.connected)
-  perBackend('signalbox_pool_idle', 'Idle connections', (facts) => facts.free)
+  perBackend('signalbox_pool_open', 'Open connections', (facts) => facts.open)
+  perBackend('signalbox_pool_idle', 'Idle connections', (facts) => facts.idle)
   perBackend(
     'signalbox_pool_pending',
     'Requests that wait for a connection',
@@ -124,8 +121,8 @@ export function registerGauges(
 
 interface BackendFacts {
   readonly health: number
-  readonly connected: number
-  readonly free: number
+  readonly open: number
+  readonly idle: number
   readonly pending: number
   readonly busy: number
 }

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
-import { openai, type Operation } from '@signalbox/dialects'
-import { type Clock } from '@signalbox/host'
-import { type Failure } from '@signalbox/model'
+import { type HeaderPair, openai, type Operation } from '@signalbox/dialects'
+import { type Clock, type Log } from '@signalbox/host'
+import { CODES, type Failure, type FailureCode } from '@signalbox/model'
 import {
   type CompiledRoute,
   type CompiledTarget,
@@ -12,14 +12,15 @@ import {
   pickFromRoute,
   whyNone,
 } from '@signalbox/routing'
+import { type Dispatcher } from 'undici'
 import { type AccessLog } from './access-log.ts'
 import { type BodyScan, scanBody } from './body-scan.ts'
 import { spliceModel } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
+import { endUnread } from './end-unread.ts'
 import { Exchange } from './exchange.ts'
 import { downstream, internal, statusOf } from './failures.ts'
-import { asksToClose, guard } from './guard.ts'
-import { requestHeaders, saneRequestId } from './headers.ts'
+import { requestHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
 import { readBody } from './read-body.ts'
@@ -30,26 +31,35 @@ const DISCOVERY_WAIT_MS = 1_000
 const RETRY_AFTER_S = '1'
 const RETRY_LATER = new Set(['no_backend', 'backend_full', 'not_ready', 'draining'])
 
+/** Of a compressed stream nobody can see whether it came whole. */
+const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
+
+const CLIENT_LEFT = downstream('request_timeout', 'the client left')
+
 export interface Pipeline {
   readonly clock: Clock
   readonly random: () => number
+  readonly log: Log
   readonly configuration: Configuration
   readonly wheel: TimerWheel
   readonly metrics: ProxyMetrics
   readonly accessLog: AccessLog
   readonly bodyBytesMax: number
-  readonly newRequestId: () => string
-  readonly draining: () => boolean
   /** Attempts under way, for the drain. */
   readonly exchanges: Set<Exchange>
 }
 
-/** One request on its way through. Everything that is settled at the end is gathered here. */
-interface Passage {
+export interface Accepted {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly operation: Operation
   readonly requestId: string
+  /** What the guard found, which looks at every request first. */
+  readonly unsafe: Failure | undefined
+}
+
+/** One request on its way through. Everything that is settled at the end is gathered here. */
+interface Passage extends Accepted {
   readonly startMs: number
   model: string | null
   routing: Routing | undefined
@@ -57,33 +67,30 @@ interface Passage {
   exchange: Exchange | undefined
   attempts: number
   firstByteMs: number | null
-  code: string | null
+  code: FailureCode | null
 }
 
 /**
  * accept -> guard -> read -> scan -> match -> pick -> attempt -> relay -> settle, in this order.
  */
-export async function handle(
-  pipeline: Pipeline,
-  operation: Operation,
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
-): Promise<void> {
-  const passage = accept(pipeline, operation, { request, response })
-  const failure = await pass(pipeline, passage)
+export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<void> {
+  const passage = begin(pipeline, accepted)
+  const failure = await pass(pipeline, passage).catch((error: unknown) => {
+    pipeline.log.error({ cause: String(error) }, 'a request failed by our own fault')
+    return internal('proxy_error', 'the proxy failed')
+  })
   if (failure) refuse(pipeline, passage, failure)
   settle(pipeline, passage)
 }
 
 async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | undefined> {
   const { request } = passage
-  const refused = guard({
-    httpVersion: request.httpVersion,
-    url: request.url ?? '',
-    rawHeaders: request.rawHeaders,
-  })
-  if (refused) return refused
+  if (passage.unsafe) return passage.unsafe
   if (!isJson(request.headers['content-type'])) {
     return downstream('unsupported_media_type', 'expected content-type application/json')
+  }
+  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
+    return downstream('unsupported_media_type', 'expected a body that is not compressed')
   }
   if (!pipeline.configuration.current()) return internal('not_ready', 'no configuration yet')
 
@@ -101,18 +108,9 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   return attempts(pipeline, passage, { route, scan, body: read.value })
 }
 
-function accept(
-  { clock, newRequestId, draining }: Pipeline,
-  operation: Operation,
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
-): Passage {
-  const closes = asksToClose(request.httpVersion, request.headers.connection)
-  if (draining() || closes) response.shouldKeepAlive = false
+function begin({ clock }: Pipeline, accepted: Accepted): Passage {
   return {
-    request,
-    response,
-    operation,
-    requestId: saneRequestId(request.headers['x-request-id']) ?? newRequestId(),
+    ...accepted,
     startMs: clock.monotonicMs(),
     model: null,
     routing: undefined,
@@ -162,16 +160,19 @@ async function attempts(
   const { maxRetries } = asked.route.policy.retry
   let last: Failure | undefined
   for (;;) {
+    // It may have left while nobody listened for that; then no backend need do the work.
+    if (passage.response.destroyed) return CLIENT_LEFT
     const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried }
     const target = pickFromRoute(asked.route, context)
     if (!target) return last ?? noTarget(asked.route, whyNone(asked.route, context))
     tried.push(target.backend.index)
     passage.attempts++
     const outcome = await attempt(pipeline, passage, { ...asked, target, routing })
-    metrics.attempt(
-      target.backend.id,
-      outcome.kind === 'answered' ? 'answered' : outcome.failure.code,
-    )
+    metrics.attempt({
+      backend: target.backend.id,
+      outcome: outcome.kind === 'answered' ? 'answered' : outcome.failure.code,
+      durationMs: clock.monotonicMs() - context.nowMs,
+    })
     const step = next(outcome, { attempts: passage.attempts, maxRetries })
     if (step.kind === 'done') return undefined
     if (outcome.kind === 'failed') last = outcome.failure
@@ -194,67 +195,97 @@ interface Attempted extends Asked {
 async function attempt(
   pipeline: Pipeline,
   passage: Passage,
-  { route, scan, body, target, routing }: Attempted,
+  attempted: Attempted,
 ): Promise<Outcome> {
-  const { clock, wheel, metrics, exchanges, configuration } = pipeline
-  const { response, request, requestId, operation } = passage
+  const { target, routing } = attempted
   const live = routing.live[target.backend.index]
-  const path = live?.paths.get(operation.path)
-  if (!live || !path) throw new Error(`no path ${operation.path} at ${target.backend.id}`)
-  const { timeouts } = route.policy
+  if (!live) throw new Error(`no live backend ${target.backend.id}`)
   passage.live = live
   live.inFlight++
+  const outcome = await exchange(pipeline, passage, { ...attempted, live })
+  live.inFlight--
+  if (outcome.kind === 'answered') live.connectFailures = 0
+  else if (outcome.failure.code === 'upstream_connect_failed') {
+    pipeline.configuration.connectFailed(live)
+  }
+  pipeline.configuration.reap(live)
+  return outcome
+}
 
-  const outcome = await new Promise<Outcome>((resolve) => {
-    const exchange = new Exchange({
+/** Sends the request and relays what comes back, within the policy's times. */
+function exchange(
+  { clock, wheel, metrics, exchanges }: Pipeline,
+  passage: Passage,
+  { live, routing, ...asked }: Attempted & { readonly live: Live },
+): Promise<Outcome> {
+  const { response } = passage
+  const { timeouts } = asked.route.policy
+  const { upstream } = live
+  // Made now: while it waits for a connection the backend may get another address or credential.
+  const sent = upstreamRequest(passage, { ...asked, live })
+  return new Promise((resolve) => {
+    const relay = new Exchange({
       live,
       response,
       clock,
-      requestId,
+      requestId: passage.requestId,
       ownHeaders: ownHeaders(passage, routing),
       onFirstByte: (ms) => {
-        passage.firstByteMs ??= clock.monotonicMs() - passage.startMs
-        observeLatency(live, ms, clock.monotonicMs())
-        metrics.firstByte(live.id, ms)
+        const nowMs = clock.monotonicMs()
+        passage.firstByteMs ??= nowMs - passage.startMs
+        observeLatency(live, ms, nowMs)
+        metrics.firstByte(ms)
       },
       onGap: metrics.gap,
       finish: (ended) => {
-        cancelDeadline()
+        for (const cancel of [leaveQueue, cancelConnect, cancelDeadline]) cancel()
         response.off('drain', resume)
         response.off('close', onClose)
-        exchanges.delete(exchange)
+        exchanges.delete(relay)
         resolve(ended)
       },
+      released: () => upstream.leave(),
     })
-    const resume = () => exchange.resume()
-    const onClose = () => exchange.abort(downstream('request_timeout', 'the client left'))
-    const totalMs = scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
-    const cancelDeadline = wheel.after(totalMs, () => exchange.abort(tooLong(totalMs)))
-    passage.exchange = exchange
-    exchanges.add(exchange)
+    const resume = () => relay.resume()
+    const onClose = () => relay.abort(CLIENT_LEFT)
+    const totalMs = asked.scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
+    const restMs = passage.startMs + totalMs - clock.monotonicMs()
+    const cancelDeadline = wheel.after(restMs, () => relay.abort(tooLong(totalMs)))
+    const connectMs = live.backend.spec.timeouts.connectMs ?? timeouts.connectMs
+    let cancelConnect = () => {}
+    let leaveQueue = () => {}
+    passage.exchange = relay
+    exchanges.add(relay)
     response.on('drain', resume)
     response.on('close', onClose)
-    const renamed = scan.model && scan.model.value !== target.model
-    const sent = renamed && scan.model ? renameIn(body, scan.model, target.model) : body
-    const { firstByteMs, idleMs } = live.backend.spec.timeouts
-    live.pool.dispatch(
-      {
-        method: 'POST',
-        path,
-        body: sent,
-        headers: requestHeaders(request.rawHeaders, live.headers, ['x-request-id', requestId]),
-        headersTimeout: firstByteMs ?? timeouts.firstByteMs,
-        bodyTimeout: idleMs ?? timeouts.idleMs,
-      },
-      exchange,
-    )
+    leaveQueue = upstream.enter(() => {
+      cancelConnect = wheel.after(connectMs, () => relay.connectLate())
+      upstream.dispatch(sent, relay)
+    })
   })
+}
 
-  live.inFlight--
-  if (outcome.kind === 'answered') live.connectFailures = 0
-  else if (outcome.failure.code === 'upstream_connect_failed') configuration.connectFailed(live)
-  configuration.reap(live)
-  return outcome
+function upstreamRequest(
+  { request, requestId, operation }: Passage,
+  { route, scan, body, target, live }: Asked & { target: CompiledTarget; live: Live },
+): Dispatcher.DispatchOptions {
+  const path = live.paths.get(operation.path)
+  if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
+  const { timeouts } = route.policy
+  const { firstByteMs, idleMs } = live.backend.spec.timeouts
+  const renamed = scan.model && scan.model.value !== target.model
+  return {
+    method: 'POST',
+    path,
+    body: renamed && scan.model ? renameIn(body, scan.model, target.model) : body,
+    headers: requestHeaders(request.rawHeaders, [
+      ['x-request-id', requestId],
+      ...(scan.stream ? READABLE : []),
+      ...live.headers,
+    ]),
+    headersTimeout: firstByteMs ?? timeouts.firstByteMs,
+    bodyTimeout: idleMs ?? timeouts.idleMs,
+  }
 }
 
 function renameIn(body: Buffer, token: { start: number; end: number }, model: string): Buffer {
@@ -288,12 +319,13 @@ function ownHeaders(
  * Our own error answer. A body that was not read ends the connection: nobody may read it as a
  * request.
  */
-function refuse({ configuration }: Pipeline, passage: Passage, failure: Failure): void {
+function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: Failure): void {
   const { response, request, requestId } = passage
   passage.code = failure.code
   if (response.headersSent || response.destroyed) return
   const unsafe = failure.code === 'malformed_request'
-  if (unsafe || !request.complete) response.shouldKeepAlive = false
+  const unread = !unsafe && !request.complete
+  if (unsafe || unread) response.shouldKeepAlive = false
   const body = openai.errorBody(failure, requestId)
   const headers = [
     'content-type',
@@ -306,7 +338,9 @@ function refuse({ configuration }: Pipeline, passage: Passage, failure: Failure)
   if (routing) headers.push('x-signalbox-revision', routing.revision)
   if (passage.attempts > 0) headers.push('x-signalbox-attempts', String(passage.attempts))
   if (RETRY_LATER.has(failure.code)) headers.push('retry-after', RETRY_AFTER_S)
-  response.writeHead(statusOf(failure), headers).end(body)
+  response.writeHead(statusOf(failure), headers)
+  if (unread) endUnread({ request, response }, body, clock)
+  else response.end(body)
 }
 
 /** The one place where a request ends, however it did. */
@@ -314,13 +348,15 @@ function settle({ clock, metrics, accessLog }: Pipeline, passage: Passage): void
   const { request, response, operation, exchange } = passage
   const durationMs = clock.monotonicMs() - passage.startMs
   const { method = '' } = request
-  const { statusCode: status } = response
+  // A client that left before its answer began has got none, whatever stands in it by default.
+  const { code } = passage
+  const status = response.headersSent || !code ? response.statusCode : CODES[code].status
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
   accessLog.add({
     method,
     path: operation.path,
     status,
-    code: passage.code,
+    code,
     requestId: passage.requestId,
     revision: passage.routing?.table.head.revision ?? null,
     model: passage.model,

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHub, type Hub } from '@signalbox/bus'
+import { createHub, type Hub, type HubBus } from '@signalbox/bus'
 import { createMetrics, OPEN_METRICS, silentLog, systemClock } from '@signalbox/host'
 import {
   canonicalJson,
@@ -19,13 +19,15 @@ import {
 import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
 import { createHash } from 'node:crypto'
 import { type ProxyConfig } from './config.ts'
-import { type RunningProxy, startProxy } from './start.ts'
+import { type ProxyDeps, type RunningProxy, startProxy } from './start.ts'
 
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
 export const masterKey = new Uint8Array(32).map((_, i) => i)
 const lineage = '00000000-0000-4000-8000-000000000000'
 export let folder: string
 export let hub: Hub
+/** The proxy's own. */
+export let bus: HubBus
 let head: Head
 export let proxy: RunningProxy
 export let base: string
@@ -64,17 +66,21 @@ export async function apply(resource: ResourceName, id: string, input: unknown):
   }
   const link = { previousHash: head.hash, epoch: 1, revision, body: canonicalJson(body) }
   const message = { lineage, ...link, hash: chainHash(link, sha256) }
-  const bus = hub.connect()
-  await bus.openStream({ lineage, epoch: 1 })
-  await bus.publishRevision(message)
+  const publisher = hub.connect()
+  await publisher.openStream({ lineage, epoch: 1 })
+  await publisher.publishRevision(message)
   head = { lineage, epoch: 1, revision, hash: message.hash }
-  bus.publishBeacon(head)
-  await bus.close()
+  publisher.publishBeacon(head)
+  await publisher.close()
   await eventually(() => proxy.configuration.following.state().active === revision)
 }
 
-export async function start(more: Partial<ProxyConfig> = {}): Promise<RunningProxy> {
-  const bus = hub.connect()
+export async function start(
+  more: Partial<ProxyConfig> = {},
+  deps: Partial<ProxyDeps> = {},
+): Promise<RunningProxy> {
+  bus = hub.connect()
+  const own = bus
   const config: ProxyConfig = {
     id: 'p1',
     labels: {},
@@ -94,10 +100,11 @@ export async function start(more: Partial<ProxyConfig> = {}): Promise<RunningPro
     random: Math.random,
     log: silentLog,
     metrics: createMetrics(),
+    ...deps,
   })
   const running = proxy
   let stopped: Promise<void> | undefined
-  const stop = () => (stopped ??= running.stop().then(() => bus.close()))
+  const stop = () => (stopped ??= running.stop().then(() => own.close()))
   stops.push(stop)
   proxy = { ...running, stop }
   const [address] = proxy.addresses

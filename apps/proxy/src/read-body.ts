@@ -4,7 +4,7 @@ import { downstream } from './failures.ts'
 
 /**
  * The whole body, at most `bytesMax`. A declared length over it is refused before a byte is read;
- * one that turns out longer, when it does. The rest is not read: the connection ends.
+ * one that turns out longer, when it does. The rest is left unread.
  */
 export function readBody(
   request: IncomingMessage,
@@ -17,22 +17,24 @@ export function readBody(
   return new Promise((resolve) => {
     const parts: Buffer[] = []
     let bytes = 0
-    request.on('data', (part: Buffer) => {
+    const settle = (result: Result<Buffer, Failure>) => {
+      request.off('data', onData).off('end', onEnd).off('close', onClose)
+      resolve(result)
+    }
+    const onData = (part: Buffer) => {
       bytes += part.length
-      if (bytes > bytesMax) {
-        request.pause()
-        resolve(err(tooLarge))
-      } else {
-        parts.push(part)
-      }
-    })
-    request.on('end', () => {
+      if (bytes <= bytesMax) return void parts.push(part)
+      request.pause()
+      settle(err(tooLarge))
+    }
+    const onEnd = () => {
       const [only] = parts
-      resolve(ok(parts.length === 1 && only ? only : Buffer.concat(parts)))
-    })
-    request.on('close', () => {
-      resolve(err(downstream('request_timeout', 'the client left before the request was whole')))
-    })
+      settle(ok(parts.length === 1 && only ? only : Buffer.concat(parts)))
+    }
+    const onClose = () => {
+      settle(err(downstream('request_timeout', 'the client left before the request was whole')))
+    }
+    request.on('data', onData).on('end', onEnd).on('close', onClose)
     request.on('error', () => {})
   })
 }

@@ -25,8 +25,9 @@ export function createTimerWheel(clock: Clock): TimerWheel {
       done++
       const due = slots.get(done)
       if (!due) continue
-      slots.delete(done)
+      // Deleted behind the loop: what one entry cancels in this slot must not run.
       for (const entry of due) entry.run()
+      slots.delete(done)
     }
   })
 

@@ -95,3 +95,34 @@ describe('a sealed credential', () => {
     expect(credentialAfter(patch({ weight: 3 }), withCredential)).toEqual(stored)
   })
 })
+
+describe('a stored credential and another address', () => {
+  const elsewhere = 'http://127.0.0.1:9999'
+  const again = { sealed: 'BBBB', fingerprint: 'f00d' }
+
+  it.each<[string, Command]>([
+    ['a patch of the url', patch({ url: elsewhere })],
+    ['a patch that downgrades the scheme', patch({ url: 'https://127.0.0.1:8000' })],
+    ['a put with the fingerprint', put({ ...backend({ fingerprint: 'f00d' }), url: elsewhere })],
+    ['a put of the stored bytes', put({ ...backend(stored), url: elsewhere })],
+  ])('do not go together: %s', (_, command) => {
+    expect(credentialAfter(command, withCredential)).toEqual(['spec.apiKey'])
+  })
+
+  it.each<[string, Command, unknown]>([
+    ['the key is sent again', patch({ url: elsewhere, credential: again }), stored],
+    [
+      'another key is sent',
+      patch({ url: elsewhere, credential: { ...again, fingerprint: 'a' } }),
+      { ...again, fingerprint: 'a' },
+    ],
+    ['the credential goes', patch({ url: elsewhere, credential: null }), undefined],
+    ['only the path changes', patch({ url: `${URL1}/v2` }), stored],
+  ])('may change where %s', (_, command, after) => {
+    expect(credentialAfter(command, withCredential)).toEqual(after)
+  })
+
+  it('asks nothing of a backend without one', () => {
+    expect(credentialAfter(patch({ url: elsewhere }), without)).toBeUndefined()
+  })
+})

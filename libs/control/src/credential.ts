@@ -30,6 +30,32 @@ export function keepCredential(input: unknown, stored: Spec | null): unknown {
   return wellFormed ? { ...input, credential: kept } : input
 }
 
+const MOVED: FieldProblem = {
+  path: 'spec.apiKey',
+  message: 'expected again with another url: a stored credential stays with its address',
+}
+
+/**
+ * A problem where the spec takes the stored credential to another origin. Who may change an address
+ * need not know the secret, and could so have it sent to an address of their own.
+ */
+export function movedProblem(
+  input: unknown,
+  { spec, stored }: { readonly spec: Spec; readonly stored: Spec | null },
+): FieldProblem | undefined {
+  const kept = storedCredential(stored)
+  if (!kept || !stored || !isObject(input) || !('credential' in spec)) return undefined
+  const credential = input['credential']
+  const sealed = isObject(credential) ? credential['sealed'] : undefined
+  const sentAgain = sealed !== undefined && sealed !== kept.sealed
+  if (sentAgain || spec.credential?.fingerprint !== kept.fingerprint) return undefined
+  return originOf(spec) === originOf(stored) ? undefined : MOVED
+}
+
+function originOf(spec: Spec): string {
+  return 'url' in spec ? new URL(spec.url).origin : ''
+}
+
 function isMasked(credential: Readonly<Record<string, unknown>>): boolean {
   const keys = Object.keys(credential)
   return keys.length === 1 && keys[0] === 'fingerprint'

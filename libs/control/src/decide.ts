@@ -14,7 +14,7 @@ import {
   type Spec,
 } from '@signalbox/model'
 import { type Command, type IfMatch } from './command.ts'
-import { keepCredential, maskedProblem } from './credential.ts'
+import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { mergePatch } from './merge-patch.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
@@ -143,7 +143,9 @@ function read({ resource, id, input, before }: Reading): Result<Wanted, Refusal>
   const masked = isBackend ? maskedProblem(input, before) : undefined
   if (masked) return err(invalidSpec(resource, id, [masked]))
   const parsed = parseSpec(resource, isBackend ? keepCredential(input, before) : input)
-  return parsed.ok ? ok({ id, spec: parsed.value }) : err(invalidSpec(resource, id, parsed.error))
+  if (!parsed.ok) return err(invalidSpec(resource, id, parsed.error))
+  const moved = isBackend ? movedProblem(input, { spec: parsed.value, stored: before }) : undefined
+  return moved ? err(invalidSpec(resource, id, [moved])) : ok({ id, spec: parsed.value })
 }
 
 function missing(command: Target, view: View): Refusal | undefined {

@@ -1,0 +1,78 @@
+import { addResponseHeaders, requestHeaders, saneRequestId } from './headers.ts'
+
+describe('headers to the backend', () => {
+  it.each([
+    'Authorization',
+    'Cookie',
+    'Proxy-Authorization',
+    'X-Api-Key',
+    'X-Goog-Api-Key',
+    'Host',
+    'Connection',
+    'Upgrade',
+    'TE',
+    'Transfer-Encoding',
+    'Content-Length',
+    'Expect',
+    'Forwarded',
+    'X-Forwarded-For',
+    'X-Real-IP',
+  ])('never hold the %s of the client', (name) => {
+    expect(requestHeaders([name, 'value'], [])).toEqual([])
+  })
+
+  it.each(['Accept', 'User-Agent', 'OpenAI-Beta', 'Anthropic-Version', 'X-Stainless-Lang'])(
+    'hold the %s of the client as it is',
+    (name) => {
+      expect(requestHeaders([name, 'V a'], [])).toEqual([name.toLowerCase(), 'V a'])
+    },
+  )
+
+  it('hold our own in place of what the client wrote under the same name', () => {
+    const raw = ['Anthropic-Version', 'x', 'Accept', 'y']
+    expect(requestHeaders(raw, [['anthropic-version', 'ours']])).toEqual([
+      'accept',
+      'y',
+      'anthropic-version',
+      'ours',
+    ])
+  })
+})
+
+describe('headers to the client', () => {
+  it('are those that clients know what to do with, and no others', () => {
+    const target = ['own', '1']
+    addResponseHeaders(target, {
+      'content-type': 'a',
+      'x-ratelimit-remaining-tokens': '5',
+      'openai-processing-ms': '7',
+      vary: ['b', 'c'] as unknown as string,
+      'set-cookie': ['s=1'],
+      server: 'x',
+      connection: 'close',
+      'transfer-encoding': 'chunked',
+      'x-request-id': 'theirs',
+      'x-signalbox-backend': 'forged',
+    })
+    expect(target).toEqual([
+      ...['own', '1'],
+      ...['content-type', 'a'],
+      ...['x-ratelimit-remaining-tokens', '5'],
+      ...['openai-processing-ms', '7'],
+      ...['vary', 'b', 'vary', 'c'],
+    ])
+  })
+})
+
+describe('a request id', () => {
+  it('of the client is taken where it is 1 to 128 visible characters', () => {
+    for (const id of ['a', 'x'.repeat(128), '{"a":1}']) expect(saneRequestId(id)).toBe(id)
+  })
+
+  it.each([undefined, '', 'a b', 'a\tb', 'caf\u00e9', 'x'.repeat(129), ['a', 'b']])(
+    'is not taken from %j',
+    (id) => {
+      expect(saneRequestId(id)).toBeUndefined()
+    },
+  )
+})

@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type Socket } from 'node:net'
+import { openai } from '@signalbox/dialects'
+import { downstream } from './failures.ts'
+
+const HEADER_BYTES_MAX = 16_384
+/** headersTimeout below requestTimeout and frequent checks, or Node applies neither in time. */
+const HEADERS_TIMEOUT_MS = 15_000
+const REQUEST_TIMEOUT_MS = 120_000
+const CONNECTIONS_CHECK_MS = 1_000
+const KEEP_ALIVE_MS = 75_000
+/** None: the limit is in bytes, and Node would hide the headers over a number from the guard. */
+const HEADERS_MAX = 0
+/** Requests that wait behind another one on their connection. Clients of today send none so. */
+const PIPELINED_MAX = 16
+
+type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
+
+/** node:http behind one function, so that another transport can take its place. */
+export function createListener(bodyBytesMax: number, serve: OnRequest): Server {
+  const lines: Lines = new WeakMap()
+  const onRequest = oneAtATime(lines, serve)
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  })
+  server.maxHeadersCount = HEADERS_MAX
+  server.on('request', onRequest)
+  server.on('checkContinue', (request, response) => {
+    const declared = Number(request.headers['content-length'] ?? 0)
+    if (declared <= bodyBytesMax) response.writeContinue()
+    onRequest(request, response)
+  })
+  server.on('clientError', (error, socket: Socket) => clientError(lines, error, socket))
+  return server
+}
+
+/** What one connection carries. */
+interface Line {
+  /** The answer that is being written, or was the last one. */
+  current: ServerResponse
+  last: ServerResponse
+  waiting: number
+  /** What came behind the current request is not HTTP. */
+  broken: boolean
+}
+
+type Lines = WeakMap<Socket, Line>
+
+/**
+ * Node hands out a pipelined request while the one before it is still being answered. It has to
+ * wait: if that answer ends the connection, what follows must not have been served (RFC 9112, 9.6).
+ */
+function oneAtATime(lines: Lines, serve: OnRequest): OnRequest {
+  return (request, response) => {
+    const { socket } = request
+    const line = lines.get(socket)
+    if (!line || line.last.closed) {
+      lines.set(socket, { current: response, last: response, waiting: 0, broken: false })
+      return serve(request, response)
+    }
+    if (++line.waiting > PIPELINED_MAX) return void socket.destroy()
+    const before = line.last
+    line.last = response
+    before.once('close', () => {
+      line.waiting--
+      if (line.broken || !socket.writable) return
+      line.current = response
+      serve(request, response)
+    })
+  }
+}
+
+/** What Node's parser refuses. An answer that is under way is finished first, and is the last. */
+function clientError(lines: Lines, error: NodeJS.ErrnoException, socket: Socket): void {
+  const line = lines.get(socket)
+  if (!line || line.current.closed) return answerClientError(error, socket)
+  const { current } = line
+  if (!current.req.complete) {
+    if (current.headersSent) socket.destroy()
+    else answerClientError(error, socket)
+  } else if (!line.broken) {
+    line.broken = true
+    current.shouldKeepAlive = false
+    current.once('close', () => socket.destroySoon())
+  }
+}
+
+const CLIENT_ERRORS: Readonly<
+  Record<string, [status: string, code: 'headers_too_large' | 'request_timeout']>
+> = {
+  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'headers_too_large'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout'],
+}
+
+/** In the API's shape. The connection ends. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
+  const [status, code] = CLIENT_ERRORS[error.code ?? ''] ?? [
+    '400 Bad Request',
+    'malformed_request' as const,
+  ]
+  const body = openai.errorBody(downstream(code, 'the request is not valid HTTP'), '')
+  const head = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`
+  socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n${head}\r\n\r\n${body}`)
+}

@@ -1,0 +1,101 @@
+import { upstreamOrigin } from '@signalbox/dialects'
+import { type Cancel } from '@signalbox/host'
+import { type BackendSpec } from '@signalbox/model'
+import { type Dispatcher, Pool } from 'undici'
+
+/**
+ * Below the 5 s after which common servers close an idle connection: a request that is written just
+ * then is lost, and may not be sent again.
+ */
+const KEEP_ALIVE_MS = 4_000
+/** When the socket itself gives up. An attempt gives up sooner: connectMs of backend or policy. */
+const CONNECT_MS_MAX = 30_000
+
+/**
+ * The connections to one address with one credential, and who waits for one of them. The pool's own
+ * queue has no limit and cannot be left: a request whose client has gone would stay in it, body and
+ * all, and cost a good connection when its turn comes. So the pool is given no more requests than
+ * it has connections, and the others wait here.
+ */
+export class Upstream {
+  readonly #pool: Pool
+  readonly #connections: number
+  readonly #waiting = new Set<() => void>()
+  #taken = 0
+  #closing = false
+
+  constructor(spec: BackendSpec) {
+    this.#connections = spec.limits.connections
+    this.#pool = openPool(spec)
+  }
+
+  /**
+   * Calls `send` at once where a connection is free, else as soon as one is, oldest first. `send`
+   * calls dispatch(), once. Answers how to leave the queue; that is nothing once `send` was called.
+   */
+  enter(send: () => void): Cancel {
+    if (this.#taken < this.#connections) {
+      this.#taken++
+      send()
+      return () => {}
+    }
+    this.#waiting.add(send)
+    return () => {
+      this.#waiting.delete(send)
+      this.#closeIfDone()
+    }
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch(options, handler)
+  }
+
+  /** The pool is done with what was dispatched; its client may have gone long before. */
+  leave(): void {
+    const [next] = this.#waiting
+    if (next === undefined) {
+      this.#taken--
+    } else {
+      this.#waiting.delete(next)
+      next()
+    }
+    this.#closeIfDone()
+  }
+
+  stats(): { readonly open: number; readonly idle: number; readonly pending: number } {
+    const { connected, free } = this.#pool.stats
+    return { open: connected, idle: free, pending: this.#waiting.size }
+  }
+
+  /** Takes nothing new; what is under way and what waits is still served. */
+  close(): void {
+    this.#closing = true
+    this.#closeIfDone()
+  }
+
+  destroy(): Promise<void> {
+    return this.#pool.destroy()
+  }
+
+  #closeIfDone(): void {
+    if (!this.#closing || this.#waiting.size > 0) return
+    this.#closing = false
+    void this.#pool.close() // ends when its requests have
+  }
+}
+
+function openPool(spec: BackendSpec): Pool {
+  const { verify, caPem, serverName } = spec.tls
+  return new Pool(upstreamOrigin(spec.url), {
+    connections: spec.limits.connections,
+    pipelining: 1,
+    allowH2: spec.http2 === 'auto' && spec.url.startsWith('https:'),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connect: {
+      timeout: CONNECT_MS_MAX,
+      rejectUnauthorized: verify,
+      ...(caPem === undefined ? {} : { ca: caPem }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    },
+  })
+}
