@@ -1,83 +1,18 @@
-// The admin API over real HTTP, on a real Postgres and the in-process bus.
-import { createHub, type Hub, type HubBus } from '@signalbox/bus'
-import { createMetrics, OPEN_METRICS, silentLog, systemClock } from '@signalbox/host'
-import { type Heartbeat, type RevisionMessage } from '@signalbox/model'
-import { openStore, type Store } from '@signalbox/store'
-import { eventually, type FreshDatabase, freshDatabase } from '@signalbox/testing'
-import { type RunningAdminApi, startAdminApi } from './start.ts'
+import { type RevisionMessage } from '@signalbox/model'
+import { eventually } from '@signalbox/testing'
+import { unseal } from '@signalbox/host'
+import { type Api, type Call, MASTER_KEY, SPEC as spec, startApi, TOKENS } from './api-harness.ts'
 
-const TOKENS = { admin: 'admin-token-0123456789', viewer: 'viewer-token-0123456789' }
 const CANARY = 'sk-canary-51f0a9'
-let database: FreshDatabase
-let store: Store
-let hub: Hub
-let bus: HubBus
-let api: RunningAdminApi
-let base: string
+let at: Api
 
 beforeEach(async () => {
-  database = await freshDatabase()
-  store = await openStore({
-    url: database.url,
-    fleet: 'default',
-    clock: systemClock,
-    log: silentLog,
-  })
-  hub = createHub({ clock: systemClock })
-  bus = hub.connect()
-  const config = {
-    fleet: 'default',
-    tokens: TOKENS,
-    masterKey: new Uint8Array(32).map((_, i) => i),
-    listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    metricsAccess: OPEN_METRICS,
-  } as const
-  const deps = {
-    store,
-    bus,
-    clock: systemClock,
-    random: Math.random,
-    log: silentLog,
-    metrics: createMetrics(),
-  }
-  api = await startAdminApi(config, deps)
-  base = api.address.kind === 'tcp' ? `http://127.0.0.1:${api.address.port}` : ''
+  at = await startApi()
 })
-afterEach(async () => {
-  await api.stop()
-  await bus.close()
-  await store.close()
-  await database.drop()
-})
+afterEach(() => at.end())
 
-interface Call {
-  readonly body?: unknown
-  readonly headers?: Record<string, string>
-  readonly token?: string
-}
-
-async function call(
-  method: string,
-  path: string,
-  { body, headers = {}, token = TOKENS.admin }: Call = {},
-) {
-  const answer = await fetch(`${base}${path.startsWith('/') ? path : `/admin/v1/${path}`}`, {
-    method,
-    headers: {
-      ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
-      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      ...headers,
-    },
-    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
-  })
-  const text = await answer.text()
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- answers of many shapes, compared below
-  const json: any = answer.headers.get('content-type')?.includes('json') ? JSON.parse(text) : null
-  return { status: answer.status, headers: answer.headers, text, json }
-}
-const spec = { kind: 'vllm', url: 'http://127.0.0.1:8000', models: ['m1'] }
-const add = (id: string, more: object = {}, options: Call = {}) =>
-  call('POST', 'backends', { body: { id, spec: { ...spec, ...more } }, ...options })
+const call = (method: string, path: string, options?: Call) => at.call(method, path, options)
+const add = (id: string, more?: object, options?: Call) => at.add(id, more, options)
 
 describe('a resource', () => {
   it('is created, read, replaced, patched, listed and deleted, each as one revision', async () => {
@@ -117,47 +52,79 @@ describe('a resource', () => {
     expect(second.nextCursor).toBeNull()
   })
 
+  const broken = { id: 'x', spec: { kind: 'nope', url: 'ftp://x', extra: 1 } }
+  const dangling = { id: 'r', spec: { tiers: [{ targets: [{ backend: 'gone' }] }] } }
+  const large = { id: 'x', spec, pad: 'x'.repeat(300_000) }
+  const withPem = (caPem: string) => ({ id: 'x', spec: { ...spec, tls: { caPem } } })
   it.each([
-    [
-      '422 with paths',
-      'POST',
-      'backends',
-      { id: 'x', spec: { kind: 'nope', url: 'ftp://x', extra: 1 } },
-      422,
-      'validation_failed',
-    ],
-    [
-      '422 for an unknown member',
-      'POST',
-      'backends',
-      { id: 'x', spec, more: 1 },
-      422,
-      'validation_failed',
-    ],
-    ['400 for broken JSON', 'POST', 'backends', '{"id":', 400, 'malformed_body'],
-    ['400 for an unknown parameter', 'GET', 'backends?nope=1', undefined, 400, 'unknown_parameter'],
-    [
-      '409 for a dangling reference',
-      'POST',
-      'routes',
-      { id: 'r', spec: { tiers: [{ targets: [{ backend: 'gone' }] }] } },
-      409,
-      'dangling_reference',
-    ],
-    ['404 for an unknown path', 'GET', 'nope', undefined, 404, 'not_found'],
-    [
-      '413 for a large body',
-      'POST',
-      'backends',
-      { id: 'x', spec, pad: 'x'.repeat(300_000) },
-      413,
-      'admin_body_too_large',
-    ],
-  ])('is refused with %s, and nothing is written', async (_, method, path, body, status, code) => {
-    const answer = await call(method, path, body === undefined ? {} : { body })
+    { on: 'wrong fields', body: broken, status: 422, code: 'validation_failed' },
+    {
+      on: 'an unknown member',
+      body: { id: 'x', spec, more: 1 },
+      status: 422,
+      code: 'validation_failed',
+    },
+    { on: 'broken JSON', body: '{"id":', status: 400, code: 'malformed_body' },
+    { on: 'no body', status: 400, code: 'malformed_body' },
+    { on: 'a NUL in a text', body: withPem('\0'), status: 400, code: 'malformed_body' },
+    { on: 'half a surrogate', body: withPem('\ud800'), status: 400, code: 'malformed_body' },
+    {
+      on: 'a dangling target',
+      to: 'routes',
+      body: dangling,
+      status: 409,
+      code: 'dangling_reference',
+    },
+    { on: 'a large body', body: large, status: 413, code: 'admin_body_too_large' },
+    { on: 'an unknown path', to: 'nope', body: {}, status: 404, code: 'not_found' },
+    {
+      on: 'an unknown parameter',
+      to: 'backends?x=1',
+      body: { id: 'x', spec },
+      status: 400,
+      code: 'unknown_parameter',
+    },
+    {
+      on: 'too long a wait',
+      to: 'backends?wait=61s',
+      body: { id: 'x', spec },
+      status: 400,
+      code: 'unknown_parameter',
+    },
+    { on: 'a method it has not', to: 'fleet', body: {}, status: 405, code: 'method_not_allowed' },
+  ])('refuses $on: $status $code, and nothing is written', async (row) => {
+    const { to = 'backends', body, status, code } = row
+    const answer = await call('POST', to, body === undefined ? {} : { body })
     expect([answer.status, answer.json.code]).toEqual([status, code])
     expect(answer.headers.get('content-type')).toMatch('application/problem+json')
-    expect((await store.head()).revision).toBe(0)
+    expect(answer.json).toMatchObject({ type: `/docs/errors#${code}`, status })
+    expect(answer.json.requestId).toBe(answer.headers.get('x-request-id'))
+    expect((await at.store.head()).revision).toBe(0)
+  })
+
+  it.each([
+    { path: 'backends/%00', status: 404, code: 'not_found' },
+    { path: 'backends/%zz', status: 400, code: 'unknown_parameter' },
+    { path: 'backends/LONG', status: 404, code: 'not_found' },
+    { path: 'revisions?id=%00', status: 400, code: 'unknown_parameter' },
+    { path: 'backends?cursor=e30', status: 400, code: 'unknown_parameter' },
+    { path: 'backends?limit=0', status: 400, code: 'unknown_parameter' },
+    { path: 'backends?limit=1&limit=2', status: 400, code: 'unknown_parameter' },
+    { path: 'backends?asOf=99', status: 404, code: 'not_found' },
+    { path: 'backends?asOf=yesterday', status: 400, code: 'unknown_parameter' },
+  ])('refuses to read $path', async ({ path, status, code }) => {
+    const answer = await call('GET', path.replace('LONG', 'x'.repeat(600)))
+    expect([answer.status, answer.json.code]).toEqual([status, code])
+  })
+
+  it('says which methods it has', async () => {
+    const answer = await call('DELETE', 'backends')
+    expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST'])
+  })
+
+  it('refuses another content type', async () => {
+    const headers = { 'content-type': 'text/plain' }
+    expect((await call('POST', 'backends', { body: '{}', headers })).status).toBe(415)
   })
 
   it('with a wrong field names its path', async () => {
@@ -209,7 +176,7 @@ describe('a write', () => {
       dryRun: true,
       changes: [{ resource: 'backend', id: 'b1', op: 'created', before: null }],
     })
-    expect((await store.head()).revision).toBe(0)
+    expect((await at.store.head()).revision).toBe(0)
   })
 
   it('of several operations is one revision or none', async () => {
@@ -229,38 +196,6 @@ describe('a write', () => {
       reason: 'launch',
       changes: [{}, {}],
     })
-  })
-
-  it('with ?wait answers when the live proxies have it, and says who has not', async () => {
-    const heartbeat = (active: number): Heartbeat => ({
-      id: 'p1',
-      role: 'proxy',
-      labels: {},
-      version: 't',
-      lineage: 'l',
-      epoch: 1,
-      received: active,
-      active,
-      state: 'live',
-      nacks: [],
-      load: null,
-      sentAtMs: active,
-    })
-    const member = hub.connect()
-    member.sendHeartbeat(heartbeat(0))
-    await eventually(async () => (await call('GET', 'fleet')).json.members.length === 1)
-    const late = await call('POST', 'backends?wait=50ms', { body: { id: 'b1', spec } })
-    expect(late.json.convergence).toMatchObject({ acked: 0, pending: 1, laggards: [{ id: 'p1' }] })
-    member.onRevision(({ revision }) => member.sendHeartbeat(heartbeat(revision)))
-    const acked = await call('POST', 'backends?wait=5s', { body: { id: 'b2', spec } })
-    expect(acked.json.convergence).toMatchObject({ acked: 1, pending: 0, nacked: 0 })
-    expect((await call('GET', 'fleet')).json.members[0]).toMatchObject({
-      id: 'p1',
-      active: 2,
-      lag: 0,
-      live: true,
-    })
-    await member.close()
   })
 })
 
@@ -285,6 +220,23 @@ describe('the audit log', () => {
     expect(items[0].previousHash).toBe(items[1].hash)
     expect((await call('GET', 'revisions/9')).status).toBe(404)
   })
+
+  it.each([
+    ['gr%C3%B6%C3%9Fer', 'größer'],
+    [Buffer.from('größer').toString('latin1'), 'größer'],
+    ['größer', 'größer'],
+    ['100% sure', '100% sure'],
+  ])('keeps the reason %j as %j', async (sent, kept) => {
+    await add('b1', {}, { headers: { 'x-reason': sent } })
+    expect((await call('GET', 'revisions/1')).json.reason).toBe(kept)
+  })
+
+  it('records no caller that calls itself the system', async () => {
+    const answer = await add('b1', {}, { headers: { 'x-signalbox-source': 'system' } })
+    expect([answer.status, answer.json.code]).toEqual([400, 'unknown_parameter'])
+    await add('b1', {}, { headers: { 'x-signalbox-source': 'cli' } })
+    expect((await call('GET', 'revisions/1')).json.source).toBe('cli')
+  })
 })
 
 describe('access', () => {
@@ -295,7 +247,15 @@ describe('access', () => {
     )
     expect((await call('GET', 'backends', { token: TOKENS.viewer })).status).toBe(200)
     expect((await add('b1', {}, { token: TOKENS.viewer })).json.code).toBe('forbidden')
-    expect((await store.head()).revision).toBe(0)
+    expect((await at.store.head()).revision).toBe(0)
+  })
+
+  it('comes before everything else: neither bodies nor paths are looked at without a token', async () => {
+    const blind = { token: '' }
+    expect((await call('GET', 'nope', blind)).status).toBe(401)
+    expect((await call('DELETE', 'fleet', blind)).status).toBe(401)
+    expect((await call('POST', 'backends', { body: '{', ...blind })).status).toBe(401)
+    expect((await add('b1', {}, { token: TOKENS.operator })).status).toBe(201)
   })
 
   it('to health, metrics and the reference needs none', async () => {
@@ -308,7 +268,7 @@ describe('access', () => {
 describe('a credential', () => {
   it('is sealed, shown as its fingerprint, kept by a PUT that shows it back, and seen nowhere', async () => {
     const messages: RevisionMessage[] = []
-    hub.connect().onRevision((message) => messages.push(message))
+    at.hub.connect().onRevision((message) => messages.push(message))
     const created = await add('b1', { apiKey: CANARY })
     expect(created.json.spec.credential).toEqual({ fingerprint: expect.any(String) })
     const kept = await call('PUT', 'backends/b1', {
@@ -330,19 +290,20 @@ describe('a credential', () => {
         })
       ).text,
     )
+    seen.push((await call('GET', '/openapi.json')).text, ...at.logged)
+    const dry = { id: 'b8', spec: { ...spec, apiKey: CANARY } }
+    seen.push((await call('POST', 'backends?dryRun=true', { body: dry })).text)
+    const headers = { 'if-match': '"999"' }
+    const body = { spec: { ...spec, apiKey: CANARY } }
+    const stale = await call('PUT', 'backends/b1', { body, headers })
+    expect(stale.json.current.spec.credential).toEqual({ fingerprint: expect.any(String) })
+    seen.push(stale.text)
+    const { credential } = (await at.store.resource('backend', 'b1'))?.spec ?? {}
+    const place = 'default/backend/b1'
+    expect(unseal(credential?.sealed ?? '', MASTER_KEY, place)).toBe(CANARY)
     expect(seen.join('\n')).not.toContain(CANARY)
-  })
-})
-
-describe('trouble', () => {
-  it('with the bus: writes commit and are published when it is back', async () => {
-    bus.setConnected(false)
-    expect((await add('b1')).status).toBe(201)
-    const follower = hub.connect()
-    const heard: number[] = []
-    follower.onRevision(({ revision }) => heard.push(revision))
-    bus.setConnected(true)
-    await eventually(() => heard.includes(1))
-    await follower.close()
+    expect(seen.join('\n')).toContain('"message":"request"')
+    for (const text of seen.filter((one) => !one.startsWith('[{"lineage"')))
+      expect(text).not.toContain(credential?.sealed)
   })
 })

@@ -3,7 +3,7 @@ import { type Command } from '@signalbox/control'
 import { DEFINITIONS, type FieldProblem, type ResourceName, RESOURCES } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { refused } from './refused.ts'
-import { type AdminRequest, readWrite } from './request.ts'
+import { type AdminRequest, readWrite, refuseIfMatch } from './request.ts'
 import { readBody } from './resources.controller.ts'
 import { respond } from './respond.ts'
 import { AdminService, presentRevision } from './service.ts'
@@ -32,7 +32,9 @@ export class ChangesController {
       throw wrong([{ path: 'operations', message: `expected 1 to ${OPERATIONS_MAX} operations` }])
     }
     const commands = operations.map(readOperation)
-    respond(reply, await this.service.run(commands, readWrite(request, reason), presentRevision))
+    const options = { ...readWrite(request, reason), several: true } as const
+    refuseIfMatch(options)
+    respond(reply, await this.service.run(commands, options, presentRevision))
   }
 }
 

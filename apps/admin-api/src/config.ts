@@ -49,9 +49,13 @@ const DATABASE_URL: Variable<string> = {
 }
 const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8081 } as const
 
+/** What examples and templates put where a secret belongs. */
+const WELL_KNOWN = /change.?me|replace.?me|your.?token|pass.?word|example|0123456789abcdef/i
+
 function isStrong(text: string): boolean {
   const varied = new Set(text).size >= TOKEN_LENGTH_MIN / 4
-  return text.length >= TOKEN_LENGTH_MIN && /^[\x21-\x7e]+$/.test(text) && varied
+  const visible = /^[\x21-\x7e]+$/.test(text)
+  return text.length >= TOKEN_LENGTH_MIN && visible && varied && !WELL_KNOWN.test(text)
 }
 
 /** Reads the environment. Throws ConfigError for the first variable that is wrong. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { CODES } from '@signalbox/model'
 import { type FastifyInstance } from 'fastify'
 import { renderOpenApi } from './openapi.ts'
 
@@ -35,9 +36,26 @@ export function serveDocs(fastify: FastifyInstance): void {
     })
   send('/openapi.json', 'application/json', () => document)
   send('/docs', 'text/html', () => PAGE)
+  send('/docs/errors', 'text/html', errorsPage)
   send('/docs/start.js', 'text/javascript', () => START)
   for (const [file, type] of Object.entries(FILES)) {
     send(`/docs/${file}`, type, () => readFileSync(join(folder, file)))
   }
   fastify.get('/', (_request, reply) => void reply.redirect('/docs'))
+}
+
+/** Where the `type` of a problem document leads: one row a code, addressed by #code. */
+function errorsPage(): string {
+  const rows = Object.entries(CODES)
+    .filter(([, { plane }]) => plane === 'admin')
+    .map(([code, { status, remedy }]) => {
+      const safe = remedy.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+      return `<tr id="${code}"><td><code>${code}</code></td><td>${status}</td><td>${safe}</td></tr>`
+    })
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Signalbox errors</title></head>
+<body><h1>Errors of the admin API</h1><table>
+<tr><th>code</th><th>status</th><th>what to do</th></tr>
+${rows.join('\n')}
+</table></body></html>`
 }

@@ -17,51 +17,67 @@ export interface EventsDeps {
   readonly clock: Clock
 }
 
-/** Server-sent events: revisions, members and statuses as they come. */
+/** Server-sent events: where the log ends first, then revisions, members, statuses as they come. */
 export class Events {
+  readonly #store: Store
   readonly #clients = new Set<FastifyReply['raw']>()
   readonly #ends: (() => void)[]
-  #head = 0
+  #head = { lineage: '', revision: 0 }
+  #closed = false
 
   constructor({ store, fleet, statuses, clock }: EventsDeps) {
-    const revision = async () => {
-      const { revision: head } = await store.head()
-      if (head > this.#head) this.#send('revision', { revision: head })
-      this.#head = Math.max(this.#head, head)
-    }
+    this.#store = store
     this.#ends = [
-      store.onAppend(() => void (this.#clients.size > 0 && revision().catch(() => {}))),
+      store.onAppend(() => void this.#look()),
       fleet.onChange((heartbeat) => {
         const member = { heartbeat, seenAtMs: clock.nowMs(), live: true }
-        this.#send('member', presentMember(member, Math.max(this.#head, heartbeat.active)))
+        this.#send('member', presentMember(member, this.#head))
       }),
       statuses.onChange((status) => this.#send('status', presentStatus(status.backend, status))),
       clock.every(KEEP_ALIVE_MS, () => this.#write(': keep-alive\n\n')),
     ]
   }
 
-  serve(request: FastifyRequest, reply: FastifyReply): void {
+  async serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { raw } = reply
     reply.hijack()
-    if (this.#clients.size >= CLIENTS_MAX) {
+    await this.#look()
+    if (this.#closed || this.#clients.size >= CLIENTS_MAX) {
       raw.writeHead(503, { 'retry-after': '5' }).end()
       return
     }
-    raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
-    raw.write(': connected\n\n')
-    this.#clients.add(raw)
-    request.raw.on('close', () => this.#clients.delete(raw))
+    raw.writeHead(200, {
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      connection: 'close',
+    })
+    if (request.method === 'HEAD') {
+      raw.end()
+      return
+    }
+    raw.on('close', () => this.#clients.delete(raw))
     raw.on('error', () => this.#clients.delete(raw))
+    raw.write(messageOf('revision', { revision: this.#head.revision }))
+    if (!raw.destroyed) this.#clients.add(raw)
   }
 
   close(): void {
+    this.#closed = true
     for (const end of this.#ends) end()
     for (const client of this.#clients) client.end()
     this.#clients.clear()
   }
 
+  /** A database that does not answer is no reason to cut anybody: the next look tells. */
+  async #look(): Promise<void> {
+    const head = await this.#store.head().catch(() => this.#head)
+    if (head.lineage === this.#head.lineage && head.revision <= this.#head.revision) return
+    this.#head = head
+    this.#send('revision', { revision: head.revision })
+  }
+
   #send(event: string, data: unknown): void {
-    if (this.#clients.size > 0) this.#write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+    if (this.#clients.size > 0) this.#write(messageOf(event, data))
   }
 
   #write(text: string): void {
@@ -70,4 +86,8 @@ export class Events {
       else client.write(text)
     }
   }
+}
+
+function messageOf(event: string, data: unknown): string {
+  return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 }

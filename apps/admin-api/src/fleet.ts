@@ -1,5 +1,6 @@
 import { type Clock } from '@signalbox/host'
-import { type Heartbeat } from '@signalbox/model'
+import { type Head, type Heartbeat } from '@signalbox/model'
+import { createWaits } from './waits.ts'
 
 /** Not heard of for so long: offline, listed but not waited for. */
 export const OFFLINE_MS = 45_000
@@ -25,26 +26,47 @@ export interface Convergence {
 export interface Fleet {
   hear(heartbeat: Heartbeat): void
   members(): readonly Member[]
-  /** Answers when every live proxy has applied the revision, or after the time. */
-  converged(revision: number, withinMs: number): Promise<Convergence>
+  /**
+   * Answers when every live proxy has applied or refused the revision, or after the time. While no
+   * proxy is live it waits: nobody is not everybody.
+   */
+  converged(head: LogEnd, withinMs: number): Promise<Convergence>
+  /** Ends what waits in converged(). */
+  end(): void
   onChange(listener: (heartbeat: Heartbeat) => void): () => void
 }
 
 const LAGGARDS_MAX = 20
 
+/** A revision of one log; the same number in another lineage is another change. */
+export type LogEnd = Pick<Head, 'lineage' | 'revision'>
+
+/** What of this log a member has applied. */
+export function appliedOf({ lineage, active }: Heartbeat, head: LogEnd): number {
+  return lineage === head.lineage ? active : 0
+}
+
 /** Who is there and what they run, from their heartbeats alone. */
 export function createFleet(clock: Clock): Fleet {
   const seen = new Map<string, { heartbeat: Heartbeat; atMs: number }>()
   const listeners = new Set<(heartbeat: Heartbeat) => void>()
+  const waits = createWaits(clock)
   const isLive = (atMs: number) => clock.monotonicMs() - atMs < OFFLINE_MS
+  const forget = () => {
+    for (const [id, { atMs }] of seen) {
+      if (clock.monotonicMs() - atMs > FORGOTTEN_MS) seen.delete(id)
+    }
+  }
 
-  const count = (revision: number, startMs: number): Convergence => {
+  const count = (head: LogEnd, startMs: number): Convergence => {
     const proxies = [...seen.values()].filter(
       ({ heartbeat, atMs }) =>
         heartbeat.role === 'proxy' && isLive(atMs) && heartbeat.state !== 'draining',
     )
-    const nacks = proxies.filter(({ heartbeat }) => refuses(heartbeat, revision))
-    const acked = proxies.filter((p) => p.heartbeat.active >= revision && !nacks.includes(p))
+    const nacks = proxies.filter(({ heartbeat }) => refuses(heartbeat, head))
+    const acked = proxies.filter(
+      (p) => appliedOf(p.heartbeat, head) >= head.revision && !nacks.includes(p),
+    )
     const laggards = proxies.filter((p) => !acked.includes(p)).slice(0, LAGGARDS_MAX)
     return {
       acked: acked.length,
@@ -53,7 +75,7 @@ export function createFleet(clock: Clock): Fleet {
       elapsedMs: Math.round(clock.monotonicMs() - startMs),
       laggards: laggards.map(({ heartbeat }) => ({
         id: heartbeat.id,
-        reason: reasonOf(heartbeat, revision),
+        reason: reasonOf(heartbeat, head),
       })),
     }
   }
@@ -61,38 +83,31 @@ export function createFleet(clock: Clock): Fleet {
   return {
     hear: (heartbeat) => {
       const before = seen.get(heartbeat.id)
-      if (before && before.heartbeat.sentAtMs > heartbeat.sentAtMs) return
+      // Late ones are dropped, but a member whose clock was set back is not lost for ever.
+      if (before && isLive(before.atMs) && before.heartbeat.sentAtMs > heartbeat.sentAtMs) return
+      if (!before && seen.size >= MEMBERS_MAX) forget()
       if (!before && seen.size >= MEMBERS_MAX) return
       seen.set(heartbeat.id, { heartbeat, atMs: clock.monotonicMs() })
+      waits.look()
       for (const listener of [...listeners]) listener(heartbeat)
     },
     members: () => {
-      for (const [id, { atMs }] of seen) {
-        if (clock.monotonicMs() - atMs > FORGOTTEN_MS) seen.delete(id)
-      }
+      forget()
       return [...seen.values()].map(({ heartbeat, atMs }) => ({
         heartbeat,
         live: isLive(atMs),
         seenAtMs: clock.nowMs() - (clock.monotonicMs() - atMs),
       }))
     },
-    converged: (revision, withinMs) => {
+    converged: async (head, withinMs) => {
       const startMs = clock.monotonicMs()
-      return new Promise((resolve) => {
-        const finish = () => {
-          cancel()
-          listeners.delete(look)
-          resolve(count(revision, startMs))
-        }
-        const look = () => {
-          const { pending, acked } = count(revision, startMs)
-          if (pending === 0 && acked > 0) finish()
-        }
-        const cancel = clock.after(withinMs, finish)
-        listeners.add(look)
-        look()
-      })
+      await waits.until(() => {
+        const { pending, acked, nacked } = count(head, startMs)
+        return pending === 0 && acked + nacked > 0
+      }, withinMs)
+      return count(head, startMs)
     },
+    end: () => waits.end(),
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
@@ -100,13 +115,13 @@ export function createFleet(clock: Clock): Fleet {
   }
 }
 
-function refuses({ nacks }: Heartbeat, revision: number): boolean {
-  return nacks.some((nack) => nack.revision === revision)
+function refuses({ lineage, nacks }: Heartbeat, head: LogEnd): boolean {
+  return lineage === head.lineage && nacks.some((nack) => nack.revision === head.revision)
 }
 
-function reasonOf(heartbeat: Heartbeat, revision: number): string {
-  const nack = heartbeat.nacks.find((one) => one.revision === revision)
-  return nack
+function reasonOf(heartbeat: Heartbeat, head: LogEnd): string {
+  const nack = heartbeat.nacks.find((one) => one.revision === head.revision)
+  return nack && refuses(heartbeat, head)
     ? `refused ${nack.resource} ${nack.id}: ${nack.message}`
     : `${heartbeat.state} at ${heartbeat.active}`
 }

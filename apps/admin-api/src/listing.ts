@@ -22,7 +22,8 @@ export function readCursor(text: string | undefined): Cursor | undefined {
   try {
     const value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as Partial<Cursor>
     const { revision, after } = value
-    if (Number.isSafeInteger(revision) && typeof after === 'string') return value as Cursor
+    const isRevision = Number.isSafeInteger(revision) && Number(revision) >= 0
+    if (isRevision && typeof after === 'string') return value as Cursor
   } catch {
     // refused below
   }
@@ -54,6 +55,6 @@ function filterOf({ label, kind, q }: ListQuery): (resource: Resource) => boolea
     if (kind !== undefined && !('kind' in spec && spec.kind === kind)) return false
     if (label === undefined) return true
     const labels: Readonly<Record<string, string>> = 'labels' in spec ? spec.labels : {}
-    return name in labels && (wanted === undefined || wanted === '' || labels[name] === wanted)
+    return Object.hasOwn(labels, name) && (wanted === undefined || labels[name] === wanted)
   }
 }

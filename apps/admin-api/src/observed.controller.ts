@@ -21,7 +21,7 @@ export class ObservedController {
     readQuery(request, [])
     const { store, fleet } = this.service.deps
     const { lineage, epoch, revision } = await store.head()
-    const members = fleet.members().map((member) => presentMember(member, revision))
+    const members = fleet.members().map((member) => presentMember(member, { lineage, revision }))
     const proxies = members.filter((member) => member.role === 'proxy' && member.live)
     const applied = proxies.filter((member) => member.lag === 0).length
     return { head: { lineage, epoch, revision }, live: proxies.length, applied, members }
@@ -38,8 +38,8 @@ export class ObservedController {
   }
 
   @Get('events')
-  stream(@Req() request: AdminRequest, @Res() reply: FastifyReply): void {
+  stream(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
     readQuery(request, [])
-    this.events.serve(request, reply)
+    return this.events.serve(request, reply)
   }
 }

@@ -1,8 +1,8 @@
 import { type Status } from '@signalbox/model'
-import { type Member } from './fleet.ts'
+import { appliedOf, type LogEnd, type Member } from './fleet.ts'
 
 /** A member of the fleet as the API answers it; `head` is the log's. */
-export function presentMember({ heartbeat, seenAtMs, live }: Member, head: number) {
+export function presentMember({ heartbeat, seenAtMs, live }: Member, head: LogEnd) {
   const { id, role, labels, version, received, active, state, nacks, load } = heartbeat
   return {
     id,
@@ -15,7 +15,7 @@ export function presentMember({ heartbeat, seenAtMs, live }: Member, head: numbe
     nacks,
     load,
     live,
-    lag: Math.max(0, head - active),
+    lag: Math.max(0, head.revision - appliedOf(heartbeat, head)),
     lastSeenAt: new Date(seenAtMs).toISOString(),
   }
 }

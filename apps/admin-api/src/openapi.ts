@@ -50,6 +50,12 @@ const WRITE = [
     text('The same key and request get the same answer again'),
   ),
   parameter('X-Reason', 'header', text('Why; kept in the audit log')),
+  parameter('X-Request-Id', 'header', text('Recorded and answered; made where there is none')),
+  parameter(
+    'X-Signalbox-Source',
+    'header',
+    text('What calls', { enum: ['api', 'cli', 'console', 'import', 'rollback'], default: 'api' }),
+  ),
   parameter('X-Change-Ref', 'header', text('A ticket or a commit; kept in the audit log')),
 ]
 const IF_MATCH = parameter('If-Match', 'header', text('The ETag that was read, or *'))
@@ -61,12 +67,14 @@ const problem = (description: string): Json => ({
 const READ_PROBLEMS = {
   '400': problem('Unknown or wrong parameter'),
   '401': problem('No or unknown token'),
+  '403': problem('The role does not reach'),
   '404': problem('Not found'),
-  '503': problem('The database does not answer'),
+  '405': problem('The path has no such method'),
+  '500': problem('Our fault'),
+  '503': problem('The database does not answer, or too many writes wait'),
 }
 const WRITE_PROBLEMS = {
   ...READ_PROBLEMS,
-  '403': problem('The role does not reach'),
   '409': problem('Exists already, dangling or duplicate reference, still referenced'),
   '412': problem('If-Match is stale; `current` holds the value'),
   '413': problem('Body over 256 KB'),

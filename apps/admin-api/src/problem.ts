@@ -67,6 +67,19 @@ function messageFor(code: RefusalCode): string {
   return 'the path has no such method'
 }
 
+/** For a URL that the router gave up on, before any hook or handler. */
+export function sendFrameworkError(
+  error: { readonly code: string },
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const refusal =
+    error.code === 'FST_ERR_BAD_URL'
+      ? refuse('unknown_parameter', 'the path is not valid percent-encoded UTF-8')
+      : refuse('not_found', messageFor('not_found'))
+  sendProblem(reply, refusal, requestIdOf(request))
+}
+
 /** Turns every exception of a controller into a problem document. */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {

@@ -8,6 +8,8 @@ const BATCH = 64
 const BEACON_MS = 2_000
 const SNAPSHOT_REVISIONS = 256
 const SNAPSHOT_MS = 60_000
+/** A stream that was lost without a word is noticed after so long. */
+const REOPEN_MS = 30_000
 const BACKOFF_MIN_MS = 250
 const BACKOFF_MAX_MS = 10_000
 
@@ -27,10 +29,9 @@ export interface Publisher {
 
 /**
  * Follows the log and makes the bus have it. The stream is a cache: where it ends is asked of it,
- * not
- * remembered over a surprise; compare-and-set lets any number of publishers race. A stream whose
- * end
- * is not our log's revision of that number is rebuilt. One loop, woken by appends, polling anyway.
+ * not remembered over a surprise, and asked again now and then; compare-and-set lets any number of
+ * publishers race. A stream whose end is not our log's revision of that number is rebuilt. One
+ * loop, woken by appends, polling anyway.
  */
 export function startPublisher(deps: PublisherDeps): Publisher {
   return new Loop(deps)
@@ -40,6 +41,11 @@ class Loop implements Publisher {
   readonly #deps: PublisherDeps
   readonly #ends: (() => void)[]
   #published: Head | null = null
+  /** Which connection `#published` was learned on, and when. */
+  #connection = 0
+  #openedAtMs = 0
+  /** Where the stream ended when it was last looked at. */
+  #reached = 0
   #snapshotAt: { revision: number; atMs: number } | null = null
   #headRevision = 0
   #failures = 0
@@ -59,6 +65,7 @@ class Loop implements Publisher {
       store.onAppend(() => this.#wake()),
       bus.onConnection((connected) => {
         this.#published = null
+        this.#connection++
         if (connected) this.#wake()
       }),
       clock.every(BEACON_MS, () => {
@@ -73,6 +80,8 @@ class Loop implements Publisher {
     this.#cancelNext()
     this.#stopped = true
     await this.#running
+    // What was committed during the last turn.
+    if (this.#failures === 0 && this.#deps.bus.connected()) await this.#turn()
   }
 
   #wake(): void {
@@ -118,10 +127,12 @@ class Loop implements Publisher {
   }
 
   async #publishAll(): Promise<void> {
-    const { store, bus } = this.#deps
+    const { store, bus, clock } = this.#deps
+    const connection = this.#connection
     const head = await store.head()
     this.#headRevision = head.revision
-    let published = this.#published ?? (await this.#open(head))
+    const known = clock.monotonicMs() - this.#openedAtMs < REOPEN_MS ? this.#published : null
+    let published = known ?? (await this.#open(head))
     while (published.revision < head.revision) {
       const messages = await store.messagesAfter(published.revision, BATCH)
       if (messages.length === 0) break
@@ -135,14 +146,18 @@ class Loop implements Publisher {
         published = { lineage, epoch, revision, hash }
       }
     }
-    this.#published = published
+    this.#reached = published.revision
+    if (connection === this.#connection) this.#published = published
     await this.#publishSnapshot(published.revision)
   }
 
   /** Asks the stream where it ends; rebuilds it where that is not in our log. */
   async #open(head: Head): Promise<Head> {
-    const { bus, log } = this.#deps
+    const { bus, log, clock } = this.#deps
     const end = await bus.openStream(head)
+    this.#openedAtMs = clock.monotonicMs()
+    // It lost what it had; the snapshot beside it may be gone as well.
+    if (end.revision < this.#reached) this.#snapshotAt = null
     if (end.revision === 0 || (await this.#isOurs(end))) return end
     log.error({ revision: end.revision }, 'the stream is not a part of the log: rebuilding it')
     this.#snapshotAt = null

@@ -20,6 +20,8 @@ export interface AdminRequest extends FastifyRequest {
 
 export const WAIT_MS_MAX = 60_000
 const REASON_LENGTH_MAX = 1_000
+/** Percent-encoded, a character of a reason takes up to twelve. */
+const REASON_HEADER_LENGTH_MAX = 12 * REASON_LENGTH_MAX
 const ID_LENGTH_MAX = 128
 const KEY_LENGTH_MAX = 255
 const VISIBLE = /^[\x21-\x7e]+$/
@@ -31,6 +33,8 @@ export interface WriteOptions {
   readonly ifMatch: IfMatch
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null
   readonly dryRun: boolean
+  /** POST /changes: a problem's path names its operation. */
+  readonly several?: true
   /** Undefined: answer at once. */
   readonly waitMs: number | undefined
 }
@@ -42,7 +46,8 @@ export function readQuery(request: AdminRequest, allowed: readonly string[]): Qu
   const given = request.query as Record<string, unknown>
   const problems = Object.entries(given).flatMap(([name, value]): FieldProblem[] => {
     if (!allowed.includes(name)) return [{ path: name, message: 'unknown query parameter' }]
-    return typeof value === 'string' ? [] : [{ path: name, message: 'stands more than once' }]
+    if (typeof value !== 'string') return [{ path: name, message: 'stands more than once' }]
+    return value.includes('\0') ? [{ path: name, message: 'holds a NUL' }] : []
   })
   if (problems.length > 0)
     throw refused('unknown_parameter', 'the query is not as it should be', problems)
@@ -79,7 +84,8 @@ export function readWrite(request: AdminRequest, reason?: string): WriteOptions 
       reason: reason ?? readReason(request),
       requestId: requestIdOf(request),
       changeRef: header(request, 'x-change-ref', REASON_LENGTH_MAX) ?? null,
-      address: request.ip,
+      // None on a Unix socket.
+      address: request.raw.socket.remoteAddress ?? null,
     },
     ifMatch: readIfMatch(request),
     idempotency:
@@ -89,6 +95,12 @@ export function readWrite(request: AdminRequest, reason?: string): WriteOptions 
     dryRun,
     waitMs: readWait(query),
   }
+}
+
+/** A precondition that a call would ignore is refused. */
+export function refuseIfMatch({ ifMatch }: WriteOptions): void {
+  if (ifMatch === null) return
+  throw wrongParameter('if-match', 'is for PUT, PATCH and DELETE of one resource')
 }
 
 /** The caller's request id where it is a sane one, else a new one; the same on every call. */
@@ -134,10 +146,28 @@ function readSource(request: AdminRequest): Source {
   throw wrongParameter('x-signalbox-source', `expected one of ${CALLERS.join(', ')}`)
 }
 
-/** Headers are Latin-1 on the wire; what was UTF-8 before is made so again. */
+/**
+ * Node reads headers as Latin-1; what was sent as UTF-8 or percent-encoded UTF-8 is decoded, and
+ * what is neither ("100% sure") stays as it is.
+ */
 function readReason(request: AdminRequest): string | null {
-  const text = header(request, 'x-reason', REASON_LENGTH_MAX)
-  return text === undefined ? null : Buffer.from(text, 'latin1').toString('utf8').toWellFormed()
+  const raw = header(request, 'x-reason', REASON_HEADER_LENGTH_MAX)
+  if (raw === undefined) return null
+  const text = attempt(decodeURIComponent, attempt(utf8OfLatin1, raw))
+  if (text.length <= REASON_LENGTH_MAX && !text.includes('\0')) return text
+  throw wrongParameter('x-reason', `expected 1 to ${REASON_LENGTH_MAX} characters, none NUL`)
+}
+
+function utf8OfLatin1(text: string): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(text, 'latin1'))
+}
+
+function attempt(decode: (text: string) => string, text: string): string {
+  try {
+    return decode(text)
+  } catch {
+    return text
+  }
 }
 
 function header(request: AdminRequest, name: string, lengthMax: number): string | undefined {

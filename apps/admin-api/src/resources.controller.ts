@@ -16,6 +16,7 @@ import {
   collection,
   DEFINITIONS,
   type FieldProblem,
+  parseId,
   type Resource,
   type ResourceName,
 } from '@signalbox/model'
@@ -23,7 +24,7 @@ import { type FastifyReply } from 'fastify'
 import { listPage, readCursor } from './listing.ts'
 import { presentResource } from './masking.ts'
 import { refused } from './refused.ts'
-import { type AdminRequest, readQuery, readWhole, readWrite } from './request.ts'
+import { type AdminRequest, readQuery, readWhole, readWrite, refuseIfMatch } from './request.ts'
 import { respond } from './respond.ts'
 import { AdminService, presentWritten } from './service.ts'
 
@@ -42,8 +43,10 @@ export function resourceController(name: ResourceName): Type<unknown> {
     }
 
     @Get()
-    list(@Req() request: AdminRequest) {
-      return readList(this.service, name, request)
+    async list(@Req() request: AdminRequest, @Res({ passthrough: true }) reply: FastifyReply) {
+      const page = await readList(this.service, name, request)
+      void reply.header('x-signalbox-revision', String(page.revision))
+      return page
     }
 
     @Get(':id')
@@ -115,7 +118,9 @@ interface Http {
 
 async function write(service: AdminService, { request, reply }: Http, command: Command) {
   const present = presentWritten(command.resource, () => String(command.id))
-  respond(reply, await service.run([command], readWrite(request), present))
+  const options = readWrite(request)
+  if (command.op === 'create') refuseIfMatch(options)
+  respond(reply, await service.run([command], options, present))
 }
 
 async function readList(service: AdminService, name: ResourceName, request: AdminRequest) {
@@ -133,8 +138,10 @@ async function readOne(
   { id, request }: { id: string; request: AdminRequest },
 ): Promise<Resource> {
   const { asOf } = readQuery(request, ['asOf'])
-  const found =
-    asOf === undefined
+  const wrongId = !parseId(name, id).ok
+  const found = wrongId
+    ? undefined
+    : asOf === undefined
       ? await service.deps.store.resource(name, id)
       : collection(await service.state(asOf), name).get(id)
   if (found) return found

@@ -1,6 +1,9 @@
+import { createHmac } from 'node:crypto'
+import { REVISION_BYTES_MAX } from '@signalbox/bus'
 import { type Command, decideAll, decide } from '@signalbox/control'
 import { type Clock, fingerprint, type Log, seal } from '@signalbox/host'
 import {
+  canonicalJson,
   collection,
   DEFINITIONS,
   type Draft,
@@ -16,9 +19,14 @@ import {
   EVENT_SCHEMA,
 } from '@signalbox/model'
 import { compile } from '@signalbox/routing'
-import { type Committed, type Store, type StoredAnswer } from '@signalbox/store'
+import {
+  type Committed,
+  DatabaseUnavailable,
+  type Store,
+  type StoredAnswer,
+} from '@signalbox/store'
 import { type AdminConfig } from './config.ts'
-import { type Convergence, type Fleet } from './fleet.ts'
+import { type Convergence, type Fleet, type LogEnd } from './fleet.ts'
 import { presentChange, presentResource } from './masking.ts'
 import { Refused, refused } from './refused.ts'
 import { type WriteOptions } from './request.ts'
@@ -34,6 +42,8 @@ export interface ServiceDeps {
 }
 
 export interface Answer extends StoredAnswer {
+  /** Of the change, or where the log ended when nothing changed. */
+  readonly revision: number
   readonly convergence?: Convergence
 }
 
@@ -41,6 +51,10 @@ export interface Answer extends StoredAnswer {
 export type Present = (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
 
 const API_KEY_LENGTH_MAX = 4_096
+/** Position, version and schema of an event in a revision's body. */
+const EVENT_BYTES = 96
+/** The rest of that body: lineage, numbers, time, and an intent whose texts are bounded. */
+const ENVELOPE_BYTES = 16_384
 
 /**
  * The one write path: seal, decide, check, append, answer, wait. And the reads that need a state.
@@ -58,18 +72,25 @@ export class AdminService {
     present: Present,
   ): Promise<Answer> {
     const { store } = this.deps
-    const sealed = commands.map((command) => this.#seal(command))
+    const { waitMs } = options
+    const waits = waitMs !== undefined && !options.dryRun
+    // Asked before the write: once it is committed, no trouble may turn it into an error.
+    const lineage = waits ? (await store.head()).lineage : ''
+    const sealed = commands.map((command, index) =>
+      this.#seal(command, options.several ? `operations.${index}.` : ''),
+    )
     const outcome = await store.write({
       intent: options.intent,
-      idempotency: options.idempotency,
+      idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
-      decide: (snapshot) => decideAndCheck(sealed, snapshot),
+      decide: (snapshot) => decideAndCheck(sealed, snapshot, options.several === true),
       present: options.dryRun ? presentDryRun : present,
     })
     if (outcome.kind === 'refused') throw new Refused(masked(outcome.refusal))
     const { answer, revision } = outcome
-    if (options.waitMs === undefined || options.dryRun) return answer
-    return { ...answer, convergence: await this.#wait(sealed, revision, options.waitMs) }
+    if (!waits) return { ...answer, revision }
+    const convergence = await this.#wait(sealed, { lineage, revision }, waitMs)
+    return { ...answer, revision, convergence }
   }
 
   /** All state now, or at `asOf`: a revision or a time. */
@@ -90,17 +111,13 @@ export class AdminService {
   }
 
   /** Waits for the proxies, and for a probe's first look where models are found out. */
-  async #wait(
-    commands: readonly Command[],
-    revision: number,
-    waitMs: number,
-  ): Promise<Convergence> {
-    const { fleet, statuses, store, clock } = this.deps
+  async #wait(commands: readonly Command[], head: LogEnd, waitMs: number): Promise<Convergence> {
+    const { fleet, statuses, clock } = this.deps
     const startMs = clock.monotonicMs()
-    const convergence = await fleet.converged(revision, waitMs)
+    const convergence = await fleet.converged(head, waitMs)
     for (const command of commands) {
       if (command.resource !== 'backend' || command.op === 'delete') continue
-      const backend = await store.resource('backend', String(command.id))
+      const backend = await this.#backend(String(command.id))
       const spec = backend?.spec
       if (!backend || spec?.models !== 'discover' || !spec.enabled || !spec.health.enabled) continue
       const restMs = waitMs - (clock.monotonicMs() - startMs)
@@ -109,11 +126,31 @@ export class AdminService {
     return convergence
   }
 
+  async #backend(id: string): Promise<Resource<'backend'> | null> {
+    try {
+      return await this.deps.store.resource('backend', id)
+    } catch (error) {
+      if (error instanceof DatabaseUnavailable) return null
+      throw error
+    }
+  }
+
+  /** A body may hold an apiKey: a plain digest of it in the database could be guessed at. */
+  #keyed(idempotency: WriteOptions['idempotency']): WriteOptions['idempotency'] {
+    if (!idempotency) return null
+    const hmac = createHmac('sha256', this.deps.config.masterKey)
+    const digest = hmac.update(`signalbox/request-hash\n${idempotency.requestHash}`).digest('hex')
+    return { ...idempotency, requestHash: digest }
+  }
+
   /** The shorthand `apiKey` becomes a sealed credential before anybody else sees the spec. */
-  #seal(command: Command): Command {
+  #seal(command: Command, at: string): Command {
     if (command.resource !== 'backend' || command.op === 'delete') return command
     const spec = command.op === 'patch' ? command.patch : command.spec
-    if (typeof spec !== 'object' || spec === null || !('apiKey' in spec)) return command
+    if (typeof spec !== 'object' || spec === null) return command
+    if (isSealed(spec)) throw wrongField(`${at}spec.credential.sealed`, 'send apiKey instead')
+    if (!('apiKey' in spec)) return command
+    const wrongKey = (message: string) => wrongField(`${at}spec.apiKey`, message)
     const { apiKey, ...rest } = spec
     const { fleet, masterKey } = this.deps.config
     if ('credential' in rest) throw wrongKey('expected either apiKey or credential')
@@ -133,19 +170,36 @@ export class AdminService {
   }
 }
 
-function wrongKey(message: string): Refused {
-  return refused('validation_failed', 'the spec is not valid', [{ path: 'spec.apiKey', message }])
+/** Only #seal() makes sealed credentials: bytes from elsewhere would not open in a proxy. */
+function isSealed(spec: object): boolean {
+  const credential = 'credential' in spec ? spec.credential : undefined
+  return typeof credential === 'object' && credential !== null && 'sealed' in credential
+}
+
+function wrongField(path: string, message: string): Refused {
+  return refused('validation_failed', 'the spec is not valid', [{ path, message }])
+}
+
+/** At most how large the body of a revision with these events gets. */
+function bytesOf(drafts: readonly Draft[]): number {
+  return Buffer.byteLength(canonicalJson(drafts)) + drafts.length * EVENT_BYTES + ENVELOPE_BYTES
 }
 
 /** Rules, then the compiler that the proxies use: what they could not use is refused here. */
 function decideAndCheck(
   commands: readonly Command[],
   snapshot: Snapshot,
+  several: boolean,
 ): Result<readonly Draft[], Refusal> {
   const [only] = commands
-  const decided =
-    only && commands.length === 1 ? decide(only, snapshot) : decideAll(commands, snapshot)
+  const decided = only && !several ? decide(only, snapshot) : decideAll(commands, snapshot)
   if (!decided.ok || decided.value.length === 0) return decided
+  const bytes = bytesOf(decided.value)
+  if (bytes > REVISION_BYTES_MAX) {
+    // Once in the log it could never be published, and nothing that comes after it either.
+    const sizes = `${bytes} bytes as one revision, over ${REVISION_BYTES_MAX}`
+    return err(refuse('admin_body_too_large', `the change has ${sizes}; change less in one call`))
+  }
   const { problems } = compile(preview(snapshot, decided.value), new Map())
   const touched = problems.find((problem) =>
     decided.value.some(({ resource, id }) => resource === problem.resource && id === problem.id),

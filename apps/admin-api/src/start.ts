@@ -1,11 +1,12 @@
 import 'reflect-metadata'
-import { APP_FILTER, APP_GUARD, NestFactory } from '@nestjs/core'
+import { APP_FILTER, NestFactory } from '@nestjs/core'
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify'
 import { type Bus } from '@signalbox/bus'
 import {
   answerOps,
   type Clock,
   Counter,
+  Histogram,
   type ListenAddress,
   listenError,
   type Log,
@@ -17,16 +18,17 @@ import { type Store } from '@signalbox/store'
 import { type FastifyInstance } from 'fastify'
 import { createFindActor } from './actors.ts'
 import { AuditController } from './audit.controller.ts'
+import { readBodies } from './body.ts'
 import { ChangesController } from './changes.controller.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
 import { serveDocs } from './docs-page.ts'
 import { Events } from './events.ts'
 import { createFleet } from './fleet.ts'
-import { TokenGuard } from './guard.ts'
+import { requireTokens } from './guard.ts'
+import { watchMethods } from './methods.ts'
 import { ObservedController } from './observed.controller.ts'
-import { ProblemFilter, refusalOf, sendProblem } from './problem.ts'
+import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { startPublisher } from './publisher.ts'
-import { refused } from './refused.ts'
 import { type AdminRequest, newRequestId, requestIdOf } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { AdminService } from './service.ts'
@@ -48,7 +50,8 @@ export interface RunningAdminApi extends Running {
 /** A revision must fit into one message of the bus; this leaves room for its envelope. */
 const BODY_BYTES_MAX = 262_144
 const ALIVE_CHECK_MS = 2_000
-const JSON_TYPES = ['application/json', 'application/merge-patch+json']
+/** Connections that a stop still finds open after this time are cut. */
+const DRAIN_MS = 10_000
 
 /** Starts the admin API and its publisher. stop() finishes what is under way. */
 export async function startAdminApi(
@@ -61,12 +64,16 @@ export async function startAdminApi(
   const events = new Events({ store, fleet, statuses, clock })
   const service = new AdminService({ config, store, fleet, statuses, clock, log })
   const database = { alive: true }
+  const drain = { begun: false }
   const ends = [
     bus.onHeartbeat((heartbeat) => fleet.hear(heartbeat)),
     bus.onStatus((table) => statuses.hear(table)),
     bus.onConnection((connected) => connected && bus.askAround()),
     clock.every(ALIVE_CHECK_MS, () => {
-      void store.alive().then((alive) => (database.alive = alive))
+      void store.alive().then(
+        (alive) => (database.alive = alive),
+        () => (database.alive = false),
+      )
     }),
   ]
   const readiness = () => ({
@@ -75,17 +82,24 @@ export async function startAdminApi(
     detail: { bus: bus.connected() ? 'connected' : 'not connected: changes are published later' },
   })
 
-  const app = await createApp({ config, service, events, log })
+  const app = await createApp({ service, events, log })
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance()
   watchRequests(fastify, { log, clock, metrics })
+  fastify.addHook('onSend', async (_request, reply) => {
+    // Else its connection would stay open, idle, and hold up the stop.
+    if (drain.begun) void reply.header('connection', 'close')
+  })
   fastify.addHook('onRequest', (request, reply, done) => {
     const ops = { readiness, metrics, metricsAccess: config.metricsAccess }
     if (answerOps(request.raw, reply.raw, ops)) reply.hijack()
     else done()
   })
+  requireTokens(fastify, createFindActor(config.tokens))
   readBodies(fastify)
+  const refuseOtherMethods = watchMethods(fastify)
   serveDocs(fastify)
   await app.init()
+  refuseOtherMethods()
   const address = await listenWith(app, config.listen)
   const publisher = startPublisher(deps)
   if (bus.connected()) bus.askAround()
@@ -94,8 +108,13 @@ export async function startAdminApi(
   return {
     address,
     stop: async () => {
+      drain.begun = true
+      fleet.end()
+      statuses.end()
       events.close()
+      const cancel = clock.after(DRAIN_MS, () => fastify.server.closeAllConnections())
       await app.close()
+      cancel()
       for (const end of ends) end()
       await publisher.stop()
     },
@@ -103,13 +122,12 @@ export async function startAdminApi(
 }
 
 interface AppParts {
-  readonly config: AdminConfig
   readonly service: AdminService
   readonly events: Events
   readonly log: Log
 }
 
-function createApp({ config, service, events, log }: AppParts): Promise<NestFastifyApplication> {
+function createApp({ service, events, log }: AppParts): Promise<NestFastifyApplication> {
   class AdminModule {}
   const module = {
     module: AdminModule,
@@ -122,38 +140,20 @@ function createApp({ config, service, events, log }: AppParts): Promise<NestFast
     providers: [
       { provide: AdminService, useValue: service },
       { provide: Events, useValue: events },
-      { provide: APP_GUARD, useValue: new TokenGuard(createFindActor(config.tokens)) },
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],
   }
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_BYTES_MAX,
     genReqId: newRequestId,
-    forceCloseConnections: true,
+    forceCloseConnections: 'idle',
+    frameworkErrors: sendFrameworkError,
     routerOptions: { maxParamLength: 512 },
   })
   return NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     logger: false,
     abortOnError: false,
-  })
-}
-
-/**
- * Bodies are kept as bytes beside what they parse to: an Idempotency-Key stands for these bytes.
- */
-function readBodies(fastify: FastifyInstance): void {
-  fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body, done) => {
-    ;(request as AdminRequest).rawBody = body as Buffer
-    try {
-      done(null, body.length === 0 ? undefined : JSON.parse(body.toString('utf8')))
-    } catch {
-      done(refused('malformed_body', 'the body is not valid JSON'), undefined)
-    }
-  })
-  fastify.setErrorHandler((error, request, reply) => {
-    sendProblem(reply, refusalOf(error), requestIdOf(request))
   })
 }
 
@@ -170,6 +170,12 @@ function watchRequests(
     labelNames: ['method', 'endpoint', 'status'],
     registers: [metrics],
   })
+  const durations = new Histogram({
+    name: 'http_request_duration_seconds',
+    help: 'Time from the head of a request to the end of its answer',
+    labelNames: ['method', 'endpoint'],
+    registers: [metrics],
+  })
   const started = new WeakMap<object, number>()
   fastify.addHook('onRequest', (request, reply, done) => {
     started.set(request, clock.monotonicMs())
@@ -183,7 +189,10 @@ function watchRequests(
     const { method } = request
     const status = reply.statusCode
     requests.inc({ method, endpoint, status: String(status) })
-    const durationMs = Math.round(clock.monotonicMs() - (started.get(request) ?? 0))
+    const nowMs = clock.monotonicMs()
+    const tookMs = nowMs - (started.get(request) ?? nowMs)
+    durations.observe({ method, endpoint }, tookMs / 1_000)
+    const durationMs = Math.round(tookMs)
     const actor = (request as AdminRequest).actor?.id ?? null
     log.info(
       { method, endpoint, status, actor, durationMs, requestId: requestIdOf(request) },

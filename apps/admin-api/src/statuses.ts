@@ -1,19 +1,22 @@
 import { type Clock } from '@signalbox/host'
 import { type Status, type StatusTable } from '@signalbox/model'
+import { createWaits } from './waits.ts'
 
 export interface Statuses {
   hear(table: StatusTable): void
   of(backend: string): Status | undefined
-  all(): readonly Status[]
   keepOnly(exists: (backend: string) => boolean): void
   /** Settles when a status of the backend at this revision has come, or after the time. */
   seen(backend: string, revision: number, withinMs: number): Promise<void>
+  /** Ends what waits in seen(). */
+  end(): void
   onChange(listener: (status: Status) => void): () => void
 }
 
 /** The newest status of each backend, from whichever probe it came. */
 export function createStatuses(clock: Clock): Statuses {
   const newest = new Map<string, Status>()
+  const waits = createWaits(clock)
   const listeners = new Set<(status: Status) => void>()
   return {
     hear: ({ statuses }) => {
@@ -23,28 +26,15 @@ export function createStatuses(clock: Clock): Statuses {
         newest.set(status.backend, status)
         for (const listener of [...listeners]) listener(status)
       }
+      waits.look()
     },
     of: (backend) => newest.get(backend),
-    all: () => [...newest.values()],
     keepOnly: (exists) => {
       for (const backend of newest.keys()) if (!exists(backend)) newest.delete(backend)
     },
     seen: (backend, revision, withinMs) =>
-      new Promise((resolve) => {
-        const isIt = (status: Status | undefined) =>
-          status?.backend === backend && status.revision >= revision
-        const finish = () => {
-          cancel()
-          listeners.delete(look)
-          resolve()
-        }
-        const look = (status: Status | undefined) => {
-          if (isIt(status)) finish()
-        }
-        const cancel = clock.after(withinMs, finish)
-        listeners.add(look)
-        look(newest.get(backend))
-      }),
+      waits.until(() => (newest.get(backend)?.revision ?? 0) >= revision, withinMs),
+    end: () => waits.end(),
     onChange: (listener) => {
       listeners.add(listener)
       return () => listeners.delete(listener)
