@@ -73,7 +73,7 @@ export default tseslint.config(
     rules: { 'max-lines-per-function': 'off', 'max-params': 'off' },
   },
   {
-    files: ['*.config.mjs', 'tools/*.mjs', '**/prisma.config.ts'],
+    files: ['*.config.mjs', 'tools/*.mjs', '**/prisma.config.ts', '**/*.d.ts'],
     rules: { 'no-restricted-exports': 'off' },
   },
   {

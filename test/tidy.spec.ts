@@ -340,8 +340,18 @@ describe('bundles', () => {
       const packages: Record<string, string[]> = JSON.parse(
         readFileSync(join(root, 'dist', app, 'meta.json'), 'utf8'),
       )
+      const all = Object.values(packages).flat()
       expect(packages['main.js']).toContain('undici')
-      expect(packages['main.js']?.filter((name) => heavy.test(name))).toEqual([])
+      expect(all).toContain('@nats-io/jetstream')
+      expect(all.filter((name) => heavy.test(name))).toEqual([])
     }
+  })
+
+  it('the proxy loads the NATS client late, and of undici the pool alone', () => {
+    const meta = JSON.parse(readFileSync(join(root, 'dist/proxy/meta.json'), 'utf8'))
+    expect(meta['main.js'].filter((name: string) => name.startsWith('@nats-io/'))).toEqual([])
+    const main = readFileSync(join(root, 'dist/proxy/main.js'), 'utf8')
+    expect(main.includes('undici/lib/dispatcher/pool.js')).toBe(true)
+    expect(main.includes('undici/lib/mock/')).toBe(false)
   })
 })

@@ -1,7 +1,7 @@
 // Bundles one app into dist/<app>/main.js: its own code, the rooms it imports, and their packages.
 // A bundle starts faster than node_modules does, and says what an app holds: see `meta.json` beside it.
 import { build } from 'esbuild'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -17,6 +17,7 @@ for (const path of Object.values(entries)) {
   if (!existsSync(path)) throw new Error(`${path} does not exist`)
 }
 
+rmSync(join(root, 'dist', app), { recursive: true, force: true })
 const result = await build({
   entryPoints: entries,
   outdir: join(root, 'dist', app),
@@ -24,6 +25,9 @@ const result = await build({
   platform: 'node',
   format: 'esm',
   target: 'node22',
+  // What is imported late (the NATS client) is a file of its own, and loaded when it is needed.
+  splitting: true,
+  chunkNames: 'chunk-[hash]',
   sourcemap: true,
   minifySyntax: true,
   metafile: true,

@@ -1,5 +1,5 @@
 import { DEFINITIONS, type ResourceName, RESOURCES } from '@signalbox/model'
-import { z } from 'zod'
+import * as z from 'zod'
 
 type Json = Record<string, unknown>
 const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })

@@ -12,7 +12,7 @@ import {
   pickFromRoute,
   whyNone,
 } from '@signalbox/routing'
-import { type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { type AccessLog } from './access-log.ts'
 import { type BodyScan, scanBody } from './body-scan.ts'
 import { spliceModel } from './body-splice.ts'

@@ -1,7 +1,8 @@
 import { upstreamOrigin } from '@signalbox/dialects'
 import { type Cancel } from '@signalbox/host'
 import { type BackendSpec } from '@signalbox/model'
-import { type Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
+import Pool from 'undici/lib/dispatcher/pool.js'
 
 /**
  * Below the 5 s after which common servers close an idle connection: a request that is written just

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { durationMs, labels, modelName, weight } from './fields.ts'
 
 export const KINDS = [

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { durationMs } from './fields.ts'
 
 /** Strategies that this version can pick by. */

@@ -1,4 +1,4 @@
-import { type z } from 'zod'
+import type * as z from 'zod'
 import { backendSpec, type BackendSpec } from './backend.ts'
 import { modelName, resourceId } from './fields.ts'
 import { policySpec, type PolicySpec } from './policy.ts'

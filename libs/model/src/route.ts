@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { labels, modelName, resourceId, weight } from './fields.ts'
 
 const target = z

@@ -1,0 +1,8 @@
+/**
+ * The pool alone: undici's door brings fetch, WebSocket, caches and mocks along, which cost each
+ * proxy 3 MB. The version is pinned; an update that moves the file fails the build.
+ */
+declare module 'undici/lib/dispatcher/pool.js' {
+  import { Pool } from 'undici'
+  export default Pool
+}
