@@ -30,6 +30,8 @@ const result = await build({
   chunkNames: 'chunk-[hash]',
   sourcemap: true,
   minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'linked',
   metafile: true,
   logLevel: 'warning',
   define: { 'process.env.SIGNALBOX_BUILD_VERSION': JSON.stringify(version) },

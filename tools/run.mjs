@@ -20,7 +20,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules/.bin', name)
 process.chdir(root)
 
-const commands = { start, test, build: async () => prepare(), lint }
+const commands = { start, test, build: async () => prepare(), lint, bench }
 const [name = '', ...rest] = process.argv.slice(2)
 const command = commands[name]
 if (!command)
@@ -45,6 +45,11 @@ async function test(args) {
   ]
   const code = await runNode(jest, { env: { SIGNALBOX_TEST_COUNTS: counts } })
   process.exitCode = sayCounts(counts, code)
+}
+
+async function bench(args) {
+  prepare()
+  process.exitCode = await runNode([join(root, 'bench/run.ts'), ...args], {})
 }
 
 function sayCounts(path, code) {

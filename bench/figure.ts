@@ -1,0 +1,37 @@
+/** One measured number. `most`: the figure that was promised, where there is one. */
+export interface Figure {
+  readonly name: string
+  readonly value: number
+  readonly unit: 'ms' | 's' | 'MB' | 'µs' | 'requests/s' | 'requests' | ''
+  readonly better: 'less' | 'more'
+  readonly most?: number
+}
+
+/** Where and when something was measured; a figure without it says nothing. */
+export interface Machine {
+  readonly at: string
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGb: number
+  readonly node: string
+  readonly commit: string
+  /** Of the last minute, when the run began. */
+  readonly load: number
+}
+
+export interface Run {
+  readonly suite: string
+  readonly machine: Machine
+  readonly figures: readonly Figure[]
+}
+
+export interface Suite {
+  /** Tells what it does in `say`, a line each; leaves nothing running. */
+  (say: (line: string) => void): Promise<readonly Figure[]>
+}
+
+/** The value at a quantile (0 to 1) by the nearest-rank method; NaN of nothing. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)] ?? NaN
+}

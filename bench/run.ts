@@ -1,0 +1,89 @@
+// `npm run bench [-- SUITE ...] [--save-baseline NAME | --baseline NAME]`: see bench/README.md.
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Machine, type Run, type Suite } from './figure.ts'
+import { lossesSince, markdownOf, svgOf } from './report.ts'
+import { smoke } from './smoke.ts'
+
+const SUITES: Readonly<Record<string, Suite>> = { smoke }
+const NAME = /^[A-Za-z0-9._-]{1,64}$/
+const results = join(import.meta.dirname, 'results')
+const baselines = join(import.meta.dirname, 'baselines')
+
+const { names, save, against } = readArguments()
+for (const name of names) await runSuite(name)
+
+async function runSuite(name: string): Promise<void> {
+  const suite = SUITES[name]
+  if (!suite) return stop(`there is no suite ${name}; one of ${Object.keys(SUITES).join(', ')}`)
+  const before = against === undefined ? undefined : readBaseline(against, name)
+  const machine = describeMachine()
+  const figures = await suite((line) => console.error(`  ${line} ...`))
+  const run: Run = { suite: name, machine, figures }
+  const report = markdownOf(run, before)
+  const base = join(results, `${name}-${machine.at.replaceAll(/[:.]/g, '-')}`)
+  mkdirSync(results, { recursive: true })
+  writeFileSync(`${base}.json`, `${JSON.stringify(run, null, 2)}\n`)
+  writeFileSync(`${base}.md`, report)
+  writeFileSync(`${base}.svg`, svgOf(run))
+  console.log(report)
+  if (save !== undefined) saveBaseline(save, run)
+  for (const { name: figure, before: was, now, loss } of before ? lossesSince(run, before) : []) {
+    console.error(`worse by ${Math.round(loss * 100)} %: ${figure}, ${was} -> ${now}`)
+    process.exitCode = 1
+  }
+}
+
+function readArguments() {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { 'save-baseline': { type: 'string' }, baseline: { type: 'string' } },
+    })
+    const { 'save-baseline': save, baseline: against } = values
+    if (save !== undefined && against !== undefined) stop('save a baseline, or compare with one')
+    for (const name of [save, against]) {
+      if (name !== undefined && !NAME.test(name)) stop(`${JSON.stringify(name)} is no name`)
+    }
+    return { names: positionals.length > 0 ? positionals : Object.keys(SUITES), save, against }
+  } catch (error) {
+    return stop(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
+  }
+}
+
+function baselinePath(name: string, suite: string): string {
+  return join(baselines, name, `${suite}.json`)
+}
+
+function readBaseline(name: string, suite: string): Run {
+  const path = baselinePath(name, suite)
+  if (!existsSync(path)) return stop(`there is no baseline ${name} of ${suite}`)
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+function saveBaseline(name: string, run: Run): void {
+  mkdirSync(join(baselines, name), { recursive: true })
+  writeFileSync(baselinePath(name, run.suite), `${JSON.stringify(run, null, 2)}\n`)
+}
+
+function describeMachine(): Machine {
+  const git = ['rev-parse', '--short', 'HEAD']
+  const commit = execFileSync('git', git, { cwd: import.meta.dirname, encoding: 'utf8' }).trim()
+  return {
+    at: new Date().toISOString(),
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    commit,
+    load: Math.round((loadavg()[0] ?? 0) * 100) / 100,
+  }
+}
+
+function stop(message: string): never {
+  console.error(`bench: ${message}`)
+  process.exit(2)
+}
