@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
 import { type Cancel, type Clock, type Log, unseal, VERSION } from '@signalbox/host'
 import {
@@ -9,6 +10,7 @@ import {
 } from '@signalbox/model'
 import { compile, type CompiledBackend, type Table } from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
+import { FoundModels } from './found-models.ts'
 import {
   CONNECT_FAILURES_MAX,
   createLive,
@@ -49,7 +51,7 @@ export class Configuration {
   #routing: Routing | undefined
   #snapshot: Snapshot | undefined
   readonly #live = new Map<string, Live>()
-  readonly #discovered = new Map<string, readonly string[]>()
+  readonly #found: FoundModels
   readonly #waiting = new Set<() => void>()
   readonly #ejections = new Set<Cancel>()
   /** Statuses of backends that the log has not told of yet: the lanes have no common order. */
@@ -62,6 +64,7 @@ export class Configuration {
     const { config, bus, disk, clock, random, log, load } = options
     this.#options = options
     const { id, labels } = config
+    this.#found = new FoundModels(join(config.dataDir, 'proxy', id, 'models.json'), log)
     this.following = follow({
       bus,
       disk,
@@ -133,6 +136,7 @@ export class Configuration {
   async stop(): Promise<void> {
     for (const end of [...this.#ends, ...this.#ejections]) end()
     await this.following.stop()
+    await this.#found.saved()
     await Promise.all([...this.#live.values()].map((live) => live.upstream.destroy()))
   }
 
@@ -145,15 +149,15 @@ export class Configuration {
 
   #apply(snapshot: Snapshot): readonly Nack[] {
     this.#snapshot = snapshot
-    const { table, problems } = compile(snapshot, this.#discovered, this.#routing?.table)
+    const { table, problems } = compile(snapshot, this.#found.byBackend, this.#routing?.table)
     const unopened: Nack[] = []
     const live = table.backends.map((backend) => this.#bind(backend, unopened))
     for (const one of this.#live.values()) {
       if (table.backendById.has(one.id)) continue
       one.removed = true
-      this.#discovered.delete(one.id)
       this.reap(one)
     }
+    this.#found.keepOnly((id) => table.backendById.has(id))
     const { revision } = table.head
     this.#routing = { table, live, models: renderModels(table), revision: String(revision) }
     this.#replayEarly()
@@ -215,16 +219,11 @@ export class Configuration {
       firstSeen ||= first
       refreshEligible(live, this.#options.clock.monotonicMs())
       const { models } = status
-      if (models !== null && !sameModels(this.#discovered.get(live.id), models)) {
-        this.#discovered.set(live.id, models)
+      if (models !== null && this.#found.set(live.id, models)) {
         modelsChanged ||= live.backend.spec.models === 'discover'
       }
     }
     if (modelsChanged && this.#snapshot) this.#apply(this.#snapshot)
     else if (firstSeen) this.#wake()
   }
-}
-
-function sameModels(a: readonly string[] | undefined, b: readonly string[]): boolean {
-  return a !== undefined && a.length === b.length && a.every((model, index) => model === b[index])
 }

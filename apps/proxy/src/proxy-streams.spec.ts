@@ -226,6 +226,28 @@ describe('the proxy', () => {
     await probe.close()
   })
 
+  it('knows the models that were found before, without a bus and without a probe', async () => {
+    await apply('backend', 'b2', { kind: 'openai-compatible', url: backend.url })
+    const probe = hub.connect()
+    const facts = {
+      health: 'ready',
+      sinceMs: 1,
+      checkedAtMs: 1,
+      latencyMs: 1,
+      error: null,
+    } as const
+    const found = { ...facts, backend: 'b2', models: ['found'], revision: 2, observer: 'p' }
+    backend.setModels(['m1', 'found'])
+    probe.sendStatus({ observer: 'p', statuses: [found] })
+    await eventually(async () => (await chat({ ...hello, model: 'found' })).status === 200)
+    await eventually(() => proxy.configuration.following.state().received === 2)
+    await proxy.stop()
+    newHub()
+    await start()
+    await eventually(async () => (await fetch(`${base}/readyz`)).status === 200)
+    expect((await chat({ ...hello, model: 'found' })).status).toBe(200)
+  })
+
   it('starts from its disk copy without a bus, and is ready', async () => {
     await eventually(() => proxy.configuration.following.state().received === 1)
     await proxy.stop()
