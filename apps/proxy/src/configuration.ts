@@ -44,6 +44,7 @@ export interface ConfigurationOptions {
   readonly random: () => number
   readonly log: Log
   readonly load: () => Load
+  readonly onEjected: (backend: string) => void
 }
 
 /** Follows the log and the probes, and holds the one pointer that a swap replaces. */
@@ -119,12 +120,13 @@ export class Configuration {
 
   /** A backend did not accept a connection: after some in a row nobody picks it for a while. */
   connectFailed(live: Live): void {
-    const { clock, log } = this.#options
+    const { clock, log, onEjected } = this.#options
     live.connectFailures++
     if (live.connectFailures < CONNECT_FAILURES_MAX) return
     live.connectFailures = 0
     live.ejectedUntilMs = clock.monotonicMs() + EJECTION_MS
     refreshEligible(live, clock.monotonicMs())
+    onEjected(live.id)
     log.warn({ backend: live.id, ejectedMs: EJECTION_MS }, 'backend ejected: connections fail')
     const cancel = clock.after(EJECTION_MS, () => {
       this.#ejections.delete(cancel)

@@ -14,6 +14,8 @@ export interface ProxyMetrics {
   attempt(facts: { backend: string; outcome: string; durationMs: number }): void
   firstByte(ms: number): void
   gap(ms: number): void
+  /** A backend is left alone for a while. */
+  ejected(backend: string): void
 }
 
 /** Children are looked up once and kept: a look-up by labels costs more than the count itself. */
@@ -49,6 +51,12 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
     labelNames: ['backend', 'outcome'],
     registers,
   })
+  const ejections = new Counter({
+    name: 'signalbox_ejections_total',
+    help: 'How often a backend was left alone because connections failed',
+    labelNames: ['backend'],
+    registers,
+  })
   const request = kept((method, endpoint, status) =>
     requests.labels(method ?? '', endpoint ?? '', status ?? ''),
   )
@@ -66,6 +74,7 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
     },
     firstByte: (ms) => firstByte.observe(ms / MS_PER_S),
     gap: (ms) => gap.observe(ms / MS_PER_S),
+    ejected: (id) => ejections.inc({ backend: id }),
   }
 }
 
@@ -85,15 +94,6 @@ export function registerGauges(
       },
     })
   gauge('active_connections', 'Requests in flight', inFlight)
-  const following = () => configuration.following.state()
-  gauge('signalbox_revision_applied', 'Revision that routes requests', () => following().active)
-  gauge('signalbox_revision_durable', 'Revision that is on disk', () => following().received)
-  gauge(
-    'signalbox_nacked_resources',
-    'Resources that keep an older version',
-    () => following().nacks.length,
-  )
-
   const perBackend = (name: string, help: string, read: (facts: BackendFacts) => number) =>
     new Gauge({
       name,

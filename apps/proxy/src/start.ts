@@ -19,6 +19,7 @@ import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { Configuration } from './configuration.ts'
 import { drain } from './drain.ts'
 import { type Exchange } from './exchange.ts'
+import { registerFollowMetrics } from './follow-metrics.ts'
 import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
 import { createListener } from './listener.ts'
@@ -54,10 +55,22 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const load = () => loadOf(state)
   const disk = openDiskCopy(join(config.dataDir, 'proxy', config.id))
-  const configuration = new Configuration({ config, bus, disk, clock, random, log, load })
+  const proxyMetrics = createProxyMetrics(metrics)
+  const onEjected = proxyMetrics.ejected
+  const configuration = new Configuration({
+    config,
+    bus,
+    disk,
+    clock,
+    random,
+    log,
+    load,
+    onEjected,
+  })
   const wheel = createTimerWheel(clock)
   const accessLog = createAccessLog(clock, log)
   registerGauges(metrics, { configuration, inFlight: () => state.inFlight })
+  registerFollowMetrics(metrics, { following: configuration.following, clock })
   const pipeline: Pipeline = {
     clock,
     random,
@@ -66,7 +79,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     wheel,
     accessLog,
     exchanges,
-    metrics: createProxyMetrics(metrics),
+    metrics: proxyMetrics,
     bodyBytesMax: config.bodyBytesMax,
   }
   const ops: Ops = {

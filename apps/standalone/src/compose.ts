@@ -7,6 +7,7 @@ import {
   createMetrics,
   DEFAULT_DATA_DIR,
   type Env,
+  type Log,
   readFleet,
   readLevels,
   readVariable,
@@ -15,7 +16,8 @@ import {
   type Running,
   systemClock,
 } from '@signalbox/host'
-import { findMigrations, migrate, openStore, startEmbeddedPostgres } from '@signalbox/store'
+import { findMigrations, migrate, openStore } from '@signalbox/store'
+import { keepDatabase } from './database.ts'
 import { keepSecret, lockDataDir, openDataDir } from './data-dir.ts'
 import { startDemoBackend } from './demo.ts'
 import { type Flags } from './flags.ts'
@@ -64,7 +66,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   const proxies = await startProxies({ count: flags.proxies, env, dataDir, hub, log: logs.admin })
   stops.push(() => proxies.stop())
 
-  const url = readDatabaseUrl(env) ?? (await embeddedDatabase(dataDir, stops))
+  const url = readDatabaseUrl(env) ?? (await embeddedDatabase(dataDir, stops, logs.admin))
   await migrate(url, findMigrations(import.meta.url))
   const store = await openStore({ url, fleet: readFleet(env), clock: systemClock, log: logs.admin })
   stops.push(() => store.close())
@@ -133,9 +135,14 @@ async function startBus(
   return { bus: await connectNats({ ...nats, fleet: readFleet(env), log, ...shared }), hub: null }
 }
 
-async function embeddedDatabase(dataDir: string, stops: Parts['stops']): Promise<string> {
+async function embeddedDatabase(
+  dataDir: string,
+  stops: Parts['stops'],
+  log: Log,
+): Promise<string> {
   const password = keepSecret(dataDir, 'postgres-password', 'base64url')
-  const postgres = await startEmbeddedPostgres({ dataDir: resolve(dataDir, 'postgres'), password })
-  stops.push(() => postgres.stop())
-  return postgres.url
+  const place = { dataDir: resolve(dataDir, 'postgres'), password }
+  const database = await keepDatabase(place, { clock: systemClock, log })
+  stops.push(() => database.stop())
+  return database.url
 }
