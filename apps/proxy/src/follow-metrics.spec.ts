@@ -5,7 +5,12 @@ useProxy()
 
 const sample = async (name: string) => {
   const text = await (await fetch(`${base}/metrics`)).text()
-  return Number(text.split('\n').find((line) => line.startsWith(`${name} `))?.split(' ')[1])
+  return Number(
+    text
+      .split('\n')
+      .find((line) => line.startsWith(`${name} `))
+      ?.split(' ')[1],
+  )
 }
 
 describe('how a proxy keeps up', () => {

@@ -135,11 +135,7 @@ async function startBus(
   return { bus: await connectNats({ ...nats, fleet: readFleet(env), log, ...shared }), hub: null }
 }
 
-async function embeddedDatabase(
-  dataDir: string,
-  stops: Parts['stops'],
-  log: Log,
-): Promise<string> {
+async function embeddedDatabase(dataDir: string, stops: Parts['stops'], log: Log): Promise<string> {
   const password = keepSecret(dataDir, 'postgres-password', 'base64url')
   const place = { dataDir: resolve(dataDir, 'postgres'), password }
   const database = await keepDatabase(place, { clock: systemClock, log })

@@ -4,6 +4,7 @@ import {
   hashHolds,
   project,
   type ResourceName,
+  RESOURCES,
   type RevisionBody,
   type RevisionMessage,
   type Sha256,
@@ -79,6 +80,8 @@ function readBody(message: RevisionMessage): RevisionBody | string {
   const same =
     revision === message.revision && epoch === message.epoch && lineage === message.lineage
   if (!same || !Array.isArray(events)) return `${where} says of itself that it is another`
+  const unknown = events.find(({ resource }) => !RESOURCES.includes(resource))
+  if (unknown) return `${where} changes a ${unknown.resource}, which this version does not know`
   const schema = Math.max(0, ...events.map((event) => event.schema))
   if (schema <= EVENT_SCHEMA) return body
   return `${where} holds an event of schema ${schema}; this version understands ${EVENT_SCHEMA}`

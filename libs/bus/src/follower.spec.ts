@@ -176,6 +176,14 @@ describe('a revision', () => {
     expect(subject.give({ kind: 'snapshot', snapshot: log.at(4) }).revision).toBe(2)
   })
 
+  it('freezes the follower before it where it changes a kind of resource that is not known', () => {
+    const log = new TestLog().appendMany(2)
+    log.append({ strange: true })
+    const subject = liveAt(log, 2).give(live(log, 3))
+    expect(subject.revision).toBe(2)
+    expect(subject.state.frozen).toContain('a gizmo, which this version does not know')
+  })
+
   it('is applied up to the one that is not understood when several are fetched', () => {
     const log = new TestLog().appendMany(3)
     log.append({ schema: 2 })

@@ -52,14 +52,19 @@ export class TestLog {
   }
 
   /** Commits one change of one backend; `schema` other than ours is one that nobody understands. */
-  append({ id = 'b', weight = 1, schema = EVENT_SCHEMA } = {}): RevisionMessage {
+  append({ id = 'b', weight = 1, schema = EVENT_SCHEMA, strange = false } = {}): RevisionMessage {
     const revision = this.messages.length + 1
     const { lineage, epoch } = this
-    const event = backendEvent({ id, weight, schema, version: revision })
+    const backend = backendEvent({ id, weight, schema, version: revision })
+    const event = strange ? { ...backend, resource: 'gizmo' as 'backend' } : backend
     const body = canonicalJson(bodyOf({ lineage, epoch, revision, events: [event] }))
     const link = { previousHash: this.head.hash, epoch, revision, body }
     const message = { ...link, lineage, hash: chainHash(link, sha256) }
-    this.snapshots.push(project(this.state, message, JSON.parse(body) as RevisionBody))
+    const { hash } = message
+    const next = strange
+      ? { ...this.state, head: { lineage, epoch, revision, hash } }
+      : project(this.state, message, JSON.parse(body) as RevisionBody)
+    this.snapshots.push(next)
     this.messages.push(message)
     return message
   }

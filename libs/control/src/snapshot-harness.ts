@@ -1,45 +1,15 @@
 import {
-  emptySnapshot,
-  parseSpec,
   project,
   type Draft,
-  type Resource,
-  type ResourceName,
   type RevisionBody,
   type RevisionMessage,
   type Snapshot,
 } from '@signalbox/model'
-
-/** Specs by id, as an operator writes them. */
-export interface Given {
-  readonly backends?: Readonly<Record<string, unknown>>
-  readonly routes?: Readonly<Record<string, unknown>>
-  readonly policies?: Readonly<Record<string, unknown>>
-}
+import { type GivenSpecs, snapshotOfSpecs } from '@signalbox/testing'
 
 /** A snapshot at revision 7 whose resources are all at version 3 and revision 5. For tests. */
-export function snapshotOf({ backends, routes, policies }: Given): Snapshot {
-  return {
-    head: { ...emptySnapshot('l1').head, revision: 7 },
-    backends: resources('backend', backends),
-    routes: resources('route', routes),
-    policies: resources('policy', policies),
-  }
-}
-
-function resources<Name extends ResourceName>(
-  name: Name,
-  specs: Readonly<Record<string, unknown>> = {},
-): Map<string, Resource<Name>> {
-  const at = '2026-01-01T00:00:00.000Z'
-  return new Map(
-    Object.entries(specs).map(([id, input]) => {
-      const parsed = parseSpec(name, input)
-      if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
-      const times = { createdAt: at, updatedAt: at }
-      return [id, { id, version: 3, revision: 5, ...times, spec: parsed.value }]
-    }),
-  )
+export function snapshotOf(given: GivenSpecs): Snapshot {
+  return snapshotOfSpecs(given, { head: 7, version: 3, revision: 5 })
 }
 
 /** The snapshot once the drafts are the next revision. */

@@ -25,7 +25,8 @@ export interface View {
 }
 
 export function openView(snapshot: Snapshot): View {
-  return { snapshot, pending: { backend: new Map(), route: new Map(), policy: new Map() } }
+  const pending = Object.fromEntries(RESOURCES.map((name) => [name, new Map()]))
+  return { snapshot, pending: pending as unknown as View['pending'] }
 }
 
 export function storedIn(view: View, resource: ResourceName, id: string): Resource | undefined {

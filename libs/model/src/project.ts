@@ -1,6 +1,6 @@
 import { type RevisionBody, type RevisionMessage } from './event.ts'
 import { type Resource, type ResourceName } from './resource.ts'
-import { collection, type Snapshot } from './snapshot.ts'
+import { collection, type Snapshot, snapshotFrom } from './snapshot.ts'
 
 /**
  * Folds one revision into a snapshot and answers the new one; the old one stays as it was. Only the
@@ -23,12 +23,8 @@ export function project(
     else all.set(event.id, resourceOf(event, body, all.get(event.id)))
   }
   const { lineage, epoch, revision, hash } = message
-  return {
-    head: { lineage, epoch, revision, hash },
-    backends: (touched.get('backend') as Snapshot['backends'] | undefined) ?? snapshot.backends,
-    routes: (touched.get('route') as Snapshot['routes'] | undefined) ?? snapshot.routes,
-    policies: (touched.get('policy') as Snapshot['policies'] | undefined) ?? snapshot.policies,
-  }
+  const at = { lineage, epoch, revision, hash }
+  return snapshotFrom(at, (name) => touched.get(name) ?? collection(snapshot, name))
 }
 
 function resourceOf(

@@ -36,6 +36,9 @@ export const DEFINITIONS = {
   policy: { plural: 'policies', id: resourceId, spec: policySpec },
 } as const satisfies Record<ResourceName, { plural: string; id: z.ZodType; spec: z.ZodType }>
 
+/** `backends` of `backend`: the name of the collection, in a snapshot as in a path. */
+export type PluralOf<Name extends ResourceName> = (typeof DEFINITIONS)[Name]['plural']
+
 /** Reads an untrusted spec: defaults filled in, every unknown or wrong field named. */
 export function parseSpec<Name extends ResourceName>(
   name: Name,

@@ -1,18 +1,34 @@
 import { type Head, GENESIS_HASH } from './event.ts'
-import { type Resource, type ResourceName } from './resource.ts'
+import {
+  DEFINITIONS,
+  type PluralOf,
+  type Resource,
+  type ResourceName,
+  RESOURCES,
+} from './resource.ts'
 import { err, ok, type Result } from './result.ts'
 
+type Collections = {
+  readonly [Name in ResourceName as PluralOf<Name>]: ReadonlyMap<string, Resource<Name>>
+}
+
 /** All desired state at one revision. Immutable: project() answers a new one. */
-export interface Snapshot {
+export interface Snapshot extends Collections {
   readonly head: Head
-  readonly backends: ReadonlyMap<string, Resource<'backend'>>
-  readonly routes: ReadonlyMap<string, Resource<'route'>>
-  readonly policies: ReadonlyMap<string, Resource<'policy'>>
 }
 
 export function emptySnapshot(lineage: string): Snapshot {
   const head = { lineage, epoch: 1, revision: 0, hash: GENESIS_HASH }
-  return { head, backends: new Map(), routes: new Map(), policies: new Map() }
+  return snapshotFrom(head, () => new Map())
+}
+
+/** A snapshot with these collections. */
+export function snapshotFrom(
+  head: Head,
+  resources: (name: ResourceName) => ReadonlyMap<string, Resource>,
+): Snapshot {
+  const entries = RESOURCES.map((name) => [DEFINITIONS[name].plural, resources(name)])
+  return { head, ...(Object.fromEntries(entries) as unknown as Collections) }
 }
 
 /** The resources of one kind. */
@@ -20,12 +36,8 @@ export function collection<Name extends ResourceName>(
   snapshot: Snapshot,
   name: Name,
 ): ReadonlyMap<string, Resource<Name>> {
-  const all: { [N in ResourceName]: ReadonlyMap<string, Resource<N>> } = {
-    backend: snapshot.backends,
-    route: snapshot.routes,
-    policy: snapshot.policies,
-  }
-  return all[name] as ReadonlyMap<string, Resource<Name>>
+  const all: ReadonlyMap<string, Resource> = snapshot[DEFINITIONS[name].plural]
+  return all as ReadonlyMap<string, Resource<Name>>
 }
 
 const FORMAT = 1
@@ -34,12 +46,14 @@ const FORMAT = 1
  * A snapshot as text, for the bus and the disk. Credentials in it are sealed, as they always are.
  */
 export function encodeSnapshot(snapshot: Snapshot): string {
+  const collections = RESOURCES.map((name) => [
+    DEFINITIONS[name].plural,
+    [...collection(snapshot, name).values()],
+  ])
   return JSON.stringify({
     format: FORMAT,
     head: snapshot.head,
-    backends: [...snapshot.backends.values()],
-    routes: [...snapshot.routes.values()],
-    policies: [...snapshot.policies.values()],
+    ...(Object.fromEntries(collections) as object),
   })
 }
 
@@ -49,11 +63,10 @@ export function decodeSnapshot(text: string): Result<Snapshot, string> {
   if (!data) return err('not a JSON object')
   if (data.format !== FORMAT) return err(`format ${String(data.format)}, expected ${FORMAT}`)
   if (!isHead(data.head)) return err('no head')
-  const backends = byId<'backend'>(data.backends)
-  const routes = byId<'route'>(data.routes)
-  const policies = byId<'policy'>(data.policies)
-  if (!backends || !routes || !policies) return err('a collection is missing or has a duplicate id')
-  return ok({ head: data.head, backends, routes, policies })
+  const read = new Map(RESOURCES.map((name) => [name, byId(data[DEFINITIONS[name].plural])]))
+  const wrong = RESOURCES.find((name) => !read.get(name))
+  if (wrong) return err(`${DEFINITIONS[wrong].plural} are missing or have a duplicate id`)
+  return ok(snapshotFrom(data.head, (name) => read.get(name) ?? new Map()))
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
@@ -77,8 +90,8 @@ function isHead(value: unknown): value is Head {
   )
 }
 
-function byId<Name extends ResourceName>(list: unknown): Map<string, Resource<Name>> | undefined {
+function byId(list: unknown): Map<string, Resource> | undefined {
   if (!Array.isArray(list)) return undefined
-  const map = new Map((list as Resource<Name>[]).map((resource) => [resource.id, resource]))
+  const map = new Map((list as Resource[]).map((resource) => [resource.id, resource]))
   return map.size === list.length ? map : undefined
 }

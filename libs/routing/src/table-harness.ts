@@ -1,48 +1,20 @@
-import {
-  emptySnapshot,
-  parseSpec,
-  type PolicySpec,
-  type Resource,
-  type ResourceName,
-  type Snapshot,
-} from '@signalbox/model'
+import { type PolicySpec, type Resource, type ResourceName, type Snapshot } from '@signalbox/model'
+import { type GivenSpecs, snapshotOfSpecs } from '@signalbox/testing'
 import { compile } from './compile.ts'
 import { type CompiledRoute, type LiveBackend, type Table } from './table.ts'
 import { type PickContext } from './usable.ts'
 
 /** Specs by id, as an operator writes them. */
-export interface Given {
+export type Given = Omit<GivenSpecs, 'backends'> & {
   readonly backends?: Readonly<Record<string, object>>
-  readonly routes?: Readonly<Record<string, unknown>>
-  readonly policies?: Readonly<Record<string, unknown>>
 }
 
 /** A snapshot of these specs; a backend is a vllm unless it says otherwise. For tests. */
-export function snapshotOf({ backends = {}, routes, policies }: Given): Snapshot {
+export function snapshotOf({ backends = {}, ...others }: Given): Snapshot {
   const whole = Object.entries(backends).map(
     ([id, spec]) => [id, { kind: 'vllm', url: `http://${id}.test`, models: [], ...spec }] as const,
   )
-  return {
-    head: emptySnapshot('l1').head,
-    backends: resources('backend', Object.fromEntries(whole)),
-    routes: resources('route', routes),
-    policies: resources('policy', policies),
-  }
-}
-
-function resources<Name extends ResourceName>(
-  name: Name,
-  specs: Readonly<Record<string, unknown>> = {},
-): Map<string, Resource<Name>> {
-  const at = '2026-01-01T00:00:00.000Z'
-  return new Map(
-    Object.entries(specs).map(([id, input]) => {
-      const parsed = parseSpec(name, input)
-      if (!parsed.ok) throw new Error(JSON.stringify(parsed.error))
-      const times = { createdAt: at, updatedAt: at }
-      return [id, { id, version: 1, revision: 1, ...times, spec: parsed.value }]
-    }),
-  )
+  return snapshotOfSpecs({ ...others, backends: Object.fromEntries(whole) })
 }
 
 /** Gives a resource a spec that no parser would let through, as another version might write it. */

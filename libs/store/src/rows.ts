@@ -5,6 +5,7 @@ import {
   type RevisionBody,
   type RevisionMessage,
   type Snapshot,
+  snapshotFrom,
   type Spec,
 } from '@signalbox/model'
 
@@ -68,11 +69,9 @@ export function resourceOf(row: ResourceRow): Resource {
 }
 
 export function snapshotOf(head: Head, rows: readonly ResourceRow[]): Snapshot {
-  const of = <Name extends ResourceName>(name: Name): Map<string, Resource<Name>> =>
-    new Map(
-      rows
-        .filter((row) => row.resource === name)
-        .map((row) => [row.id, resourceOf(row) as Resource<Name>]),
-    )
-  return { head, backends: of('backend'), routes: of('route'), policies: of('policy') }
+  const byName = Map.groupBy(rows, (row) => row.resource)
+  return snapshotFrom(
+    head,
+    (name) => new Map(byName.get(name)?.map((row) => [row.id, resourceOf(row)])),
+  )
 }
