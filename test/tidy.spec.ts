@@ -48,6 +48,8 @@ const RULES: Readonly<Record<string, RoomRule>> = {
       'rxjs',
       'reflect-metadata',
       'swagger-ui-dist',
+      'yaml',
+      'smol-toml',
     ],
   },
   'apps/proxy': { rooms: ['model', 'routing', 'dialects', 'bus', 'host'], packages: TOOLS_OF_APPS },

@@ -59,6 +59,7 @@ function readResource(text: string): ResourceName {
 
 function presentRecord({ body, hash, previousHash, changes }: RevisionRecord) {
   const { revision, at, actor, role, source, reason, requestId, changeRef, address } = body
+  const undoes = body.undoes ?? null
   return {
     revision,
     at,
@@ -69,6 +70,7 @@ function presentRecord({ body, hash, previousHash, changes }: RevisionRecord) {
     requestId,
     changeRef,
     address,
+    undoes,
     hash,
     previousHash,
     changes: changes.map(presentChange),

@@ -1,8 +1,12 @@
 import { type FastifyInstance } from 'fastify'
+import { parse as parseToml } from 'smol-toml'
+import { parse as parseYaml } from 'yaml'
 import { Refused, refused } from './refused.ts'
 import { type AdminRequest } from './request.ts'
 
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
+/** Aliases are counted, so that a few lines cannot become gigabytes. */
+const YAML_OPTIONS = { maxAliasCount: 100, prettyErrors: false, uniqueKeys: true } as const
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
@@ -10,20 +14,37 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  */
 export function readBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (request, body, done) => {
-    const bytes = body as Buffer
-    ;(request as AdminRequest).rawBody = bytes
-    try {
-      done(null, bytes.length === 0 ? undefined : parseJson(bytes))
-    } catch (error) {
-      const known = error instanceof Refused
-      done(known ? error : refused('malformed_body', 'the body is not valid JSON'), undefined)
-    }
-  })
+  for (const { name, types, parse } of FORMATS) {
+    fastify.addContentTypeParser(types, { parseAs: 'buffer' }, (request, body, done) => {
+      const bytes = body as Buffer
+      ;(request as AdminRequest).rawBody = bytes
+      try {
+        done(null, bytes.length === 0 ? undefined : parse(utf8.decode(bytes)))
+      } catch (error) {
+        const known = error instanceof Refused
+        done(known ? error : refused('malformed_body', `the body is not valid ${name}`), undefined)
+      }
+    })
+  }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  return JSON.parse(utf8.decode(bytes), (key, value: unknown) => {
+/** YAML and TOML become what the same JSON would. */
+const FORMATS = [
+  { name: 'JSON', types: JSON_TYPES, parse: parseJson },
+  {
+    name: 'YAML',
+    types: ['application/yaml'],
+    parse: (text: string) => parseJson(JSON.stringify(parseYaml(text, YAML_OPTIONS))),
+  },
+  {
+    name: 'TOML',
+    types: ['application/toml'],
+    parse: (text: string) => parseJson(JSON.stringify(parseToml(text))),
+  },
+]
+
+function parseJson(text: string): unknown {
+  return JSON.parse(text, (key, value: unknown) => {
     if (!isStorable(key) || (typeof value === 'string' && !isStorable(value))) {
       throw refused('malformed_body', 'text may hold no NUL and no half of a surrogate pair')
     }

@@ -3,13 +3,12 @@ import { type Command } from '@signalbox/control'
 import { DEFINITIONS, type FieldProblem, type ResourceName, RESOURCES } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { refused } from './refused.ts'
-import { type AdminRequest, readWrite, refuseIfMatch } from './request.ts'
+import { type AdminRequest, readReasonMember, readWrite, refuseIfMatch } from './request.ts'
 import { readBody } from './resources.controller.ts'
 import { respond } from './respond.ts'
 import { AdminService, presentRevision } from './service.ts'
 
 const OPERATIONS_MAX = 1_000
-const REASON_LENGTH_MAX = 1_000
 
 /** Several changes, one revision, all or nothing. */
 @Controller('admin/v1/changes')
@@ -23,16 +22,12 @@ export class ChangesController {
   @Post()
   async change(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
     const { reason, operations } = readBody(request, ['reason', 'operations'])
-    if (reason !== undefined && (typeof reason !== 'string' || reason.length > REASON_LENGTH_MAX)) {
-      throw wrong([
-        { path: 'reason', message: `expected text up to ${REASON_LENGTH_MAX} characters` },
-      ])
-    }
     if (!Array.isArray(operations) || operations.length < 1 || operations.length > OPERATIONS_MAX) {
       throw wrong([{ path: 'operations', message: `expected 1 to ${OPERATIONS_MAX} operations` }])
     }
     const commands = operations.map(readOperation)
-    const options = { ...readWrite(request, reason), several: true } as const
+    const said = readReasonMember(reason)
+    const options = { ...readWrite(request, { reason: said }), several: true } as const
     refuseIfMatch(options)
     respond(reply, await this.service.run(commands, options, presentRevision))
   }

@@ -1,3 +1,4 @@
+import { jsonPatch } from '@signalbox/control'
 import { type Resource, type Spec } from '@signalbox/model'
 
 /** A spec as people may see it: of a credential only the fingerprint. */
@@ -19,6 +20,9 @@ export function presentChange(change: {
   readonly before: Spec | null
   readonly after: Spec | null
 }) {
-  const { resource, id, op, before, after } = change
-  return { resource, id, op, before: maskSpec(before), after: maskSpec(after) }
+  const { resource, id, op } = change
+  const [before, after] = [maskSpec(change.before), maskSpec(change.after)]
+  // Where something was created or deleted, before and after say it all.
+  const patch = op === 'updated' ? { patch: jsonPatch(before, after) } : {}
+  return { resource, id, op, before, after, ...patch }
 }

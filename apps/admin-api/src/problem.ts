@@ -63,7 +63,7 @@ function messageFor(code: RefusalCode): string {
   if (code === 'malformed_body') return 'the body is not valid JSON'
   if (code === 'not_found') return 'there is no such path'
   if (code === 'admin_body_too_large') return 'the body is over the limit'
-  if (code === 'admin_media_type') return 'expected content-type application/json'
+  if (code === 'admin_media_type') return 'expected content-type application/json (or yaml, toml)'
   return 'the path has no such method'
 }
 

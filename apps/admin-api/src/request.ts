@@ -71,8 +71,11 @@ export function readWhole(
 }
 
 /** Everything a write may say beside its body. */
-export function readWrite(request: AdminRequest, reason?: string): WriteOptions {
-  const query = readQuery(request, ['dryRun', 'wait'])
+export function readWrite(
+  request: AdminRequest,
+  { reason = null, more = [] }: { reason?: string | null; more?: readonly string[] } = {},
+): WriteOptions {
+  const query = readQuery(request, ['dryRun', 'wait', ...more])
   const dryRun = readFlag(query, 'dryRun')
   const idempotencyKey = header(request, 'idempotency-key', KEY_LENGTH_MAX)
   const { actor } = request
@@ -97,6 +100,14 @@ export function readWrite(request: AdminRequest, reason?: string): WriteOptions 
   }
 }
 
+/** The member `reason` of a body, which stands for the header. */
+export function readReasonMember(reason: unknown): string | null {
+  if (reason === undefined) return null
+  if (typeof reason === 'string' && reason.length <= REASON_LENGTH_MAX) return reason
+  const message = `expected text up to ${REASON_LENGTH_MAX} characters`
+  throw refused('validation_failed', 'the reason is not valid', [{ path: 'reason', message }])
+}
+
 /** A precondition that a call would ignore is refused. */
 export function refuseIfMatch({ ifMatch }: WriteOptions): void {
   if (ifMatch === null) return
@@ -114,7 +125,7 @@ export function newRequestId(): string {
   return randomUUID()
 }
 
-function readFlag(query: Query, name: string): boolean {
+export function readFlag(query: Query, name: string): boolean {
   const text = query[name]
   if (text === undefined || text === 'false') return false
   if (text === 'true') return true

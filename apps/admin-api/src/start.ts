@@ -20,6 +20,7 @@ import { createFindActor } from './actors.ts'
 import { AuditController } from './audit.controller.ts'
 import { readBodies } from './body.ts'
 import { ChangesController } from './changes.controller.ts'
+import { ConfigController } from './config.controller.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
 import { serveDocs } from './docs-page.ts'
 import { Events } from './events.ts'
@@ -33,6 +34,7 @@ import { type AdminRequest, newRequestId, requestIdOf } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
+import { TimeController } from './time.controller.ts'
 
 export interface AdminDeps {
   readonly store: Store
@@ -134,6 +136,8 @@ function createApp({ service, events, log }: AppParts): Promise<NestFastifyAppli
     controllers: [
       ...RESOURCES.map(resourceController),
       ChangesController,
+      ConfigController,
+      TimeController,
       AuditController,
       ObservedController,
     ],

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { emptySnapshot, type Snapshot } from '@signalbox/model'
+import { collection, emptySnapshot, type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide, decideAll } from './decide.ts'
 import { commit } from './snapshot-harness.ts'
@@ -135,8 +135,7 @@ describe('decide and project against a naive model', () => {
           snapshot = commit(snapshot, decided.value)
           for (const draft of decided.value) {
             const { resource, id, version } = draft
-            const all = { backend: before.backends, route: before.routes, policy: before.policies }
-            expect(version).toBe((all[resource].get(id)?.version ?? 0) + 1)
+            expect(version).toBe((collection(before, resource).get(id)?.version ?? 0) + 1)
           }
         }
       }),

@@ -29,7 +29,7 @@ export const ERRORS_MAX = 100
  */
 export function decide(command: Command, snapshot: Snapshot): Result<readonly Draft[], Refusal> {
   const view = openView(snapshot)
-  const refusal = apply(command, 0, view) ?? checkReferences(view)?.refusal
+  const refusal = applyCommand(command, 0, view) ?? checkReferences(view)?.refusal
   return refusal ? err(capped(refusal)) : ok(draftsOf(view))
 }
 
@@ -44,7 +44,7 @@ export function decideAll(
 ): Result<readonly Draft[], Refusal> {
   const view = openView(snapshot)
   for (const [index, command] of commands.entries()) {
-    const refusal = apply(command, index, view)
+    const refusal = applyCommand(command, index, view)
     if (refusal) return err(inOperation(index, refusal))
   }
   const broken = checkReferences(view)
@@ -61,8 +61,8 @@ function capped(refusal: Refusal): Refusal {
   return refusal.errors ? { ...refusal, errors: refusal.errors.slice(0, ERRORS_MAX) } : refusal
 }
 
-/** Lays one command's write over the view; answers why not. */
-function apply(command: Command, index: number, view: View): Refusal | undefined {
+/** Lays one command's write over the view; answers why not. References are not looked at here. */
+export function applyCommand(command: Command, index: number, view: View): Refusal | undefined {
   const wanted = wantedBy(command, view)
   if (!wanted.ok) return wanted.error
   const { id, spec } = wanted.value

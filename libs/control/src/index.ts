@@ -1,3 +1,6 @@
 export * from './command.ts'
+export * from './config.ts'
 export { decide, decideAll } from './decide.ts'
 export * from './diff.ts'
+export * from './json-patch.ts'
+export * from './rollback.ts'

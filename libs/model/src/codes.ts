@@ -47,6 +47,16 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Change or delete the resources that refer to it first.',
   },
+  owned_by_set: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Apply it with the set that owns it, or delete that set to release its members.',
+  },
+  prune_too_large: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Look at the dry run; add what is missing, or say `?force=true`.',
+  },
   duplicate_alias: {
     status: 409,
     plane: 'admin',
@@ -82,7 +92,7 @@ export const CODES = {
   database_unavailable: {
     status: 503,
     plane: 'admin',
-    remedy: 'Try again when the database answers; nothing was written.',
+    remedy: 'Try again when the database answers, with an Idempotency-Key to be safe.',
   },
   write_queue_full: {
     status: 503,

@@ -40,6 +40,8 @@ export interface Intent {
   readonly changeRef: string | null
   /** Client address as the admin API saw it; null for the system itself. */
   readonly address: string | null
+  /** A rollback: the state after this revision is what comes back. */
+  readonly undoesAfter?: number
 }
 
 /** The facts of one committed change. Its canonical JSON is what is hashed, stored and shipped. */
@@ -58,6 +60,8 @@ export interface RevisionBody {
   readonly requestId: string
   readonly changeRef: string | null
   readonly address: string | null
+  /** A rollback: what the revisions behind `after`, up to `through`, did is undone by this one. */
+  readonly undoes?: { readonly after: number; readonly through: number }
   readonly events: readonly Event[]
 }
 

@@ -5,15 +5,17 @@ import { policySpec, type PolicySpec } from './policy.ts'
 import { type FieldProblem } from './refusal.ts'
 import { err, ok, type Result } from './result.ts'
 import { routeSpec, type RouteSpec } from './route.ts'
+import { setSpec, type SetSpec } from './set.ts'
 
 /** The kinds of thing that can be configured. The singular is the word in events and audit. */
-export const RESOURCES = ['backend', 'route', 'policy'] as const
+export const RESOURCES = ['backend', 'route', 'policy', 'set'] as const
 export type ResourceName = (typeof RESOURCES)[number]
 
 export interface SpecOf {
   readonly backend: BackendSpec
   readonly route: RouteSpec
   readonly policy: PolicySpec
+  readonly set: SetSpec
 }
 export type Spec = SpecOf[ResourceName]
 
@@ -34,6 +36,7 @@ export const DEFINITIONS = {
   backend: { plural: 'backends', id: resourceId, spec: backendSpec },
   route: { plural: 'routes', id: modelName, spec: routeSpec },
   policy: { plural: 'policies', id: resourceId, spec: policySpec },
+  set: { plural: 'sets', id: resourceId, spec: setSpec },
 } as const satisfies Record<ResourceName, { plural: string; id: z.ZodType; spec: z.ZodType }>
 
 /** `backends` of `backend`: the name of the collection, in a snapshot as in a path. */

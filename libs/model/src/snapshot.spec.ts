@@ -21,8 +21,8 @@ const byId = <Name extends ResourceName>(all: readonly Resource<Name>[]) =>
 const ids = fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9._-]{0,20}$/), { maxLength: 8 })
 
 const snapshots: fc.Arbitrary<Snapshot> = fc
-  .record({ backends: ids, routes: ids, policies: ids, revision: fc.nat() })
-  .map(({ backends, routes, policies, revision }) => ({
+  .record({ backends: ids, routes: ids, policies: ids, sets: ids, revision: fc.nat() })
+  .map(({ backends, routes, policies, sets, revision }) => ({
     head: { lineage: 'l1', epoch: 2, revision, hash: 'ab'.repeat(32) },
     backends: byId(
       backends.map((id) => resource('backend', id, { kind: 'ollama', url: `http://${id}.test` })),
@@ -31,6 +31,7 @@ const snapshots: fc.Arbitrary<Snapshot> = fc
       routes.map((id) => resource('route', id, { tiers: [{ targets: [{ backend: 'b' }] }] })),
     ),
     policies: byId(policies.map((id) => resource('policy', id, {}))),
+    sets: byId(sets.map((id) => resource('set', id, { members: [`route/${id}`] }))),
   }))
 
 describe('the snapshot codec', () => {
@@ -60,7 +61,7 @@ describe('the snapshot codec', () => {
   })
 
   it.each<[string, object]>([
-    ['another format', { format: 2 }],
+    ['another format', { format: 1 }],
     ['no head', { head: null }],
     ['a head without a revision', { head: { lineage: 'l1', epoch: 1, hash: '' } }],
     ['a missing collection', { backends: undefined }],

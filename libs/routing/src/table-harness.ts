@@ -1,4 +1,10 @@
-import { type PolicySpec, type Resource, type ResourceName, type Snapshot } from '@signalbox/model'
+import {
+  DEFINITIONS,
+  type PolicySpec,
+  type Resource,
+  type ResourceName,
+  type Snapshot,
+} from '@signalbox/model'
 import { type GivenSpecs, snapshotOfSpecs } from '@signalbox/testing'
 import { compile } from './compile.ts'
 import { type CompiledRoute, type LiveBackend, type Table } from './table.ts'
@@ -22,7 +28,7 @@ export function withSpec(
   snapshot: Snapshot,
   { resource, id, change }: { resource: ResourceName; id: string; change: object },
 ): Snapshot {
-  const plural = ({ backend: 'backends', route: 'routes', policy: 'policies' } as const)[resource]
+  const { plural } = DEFINITIONS[resource]
   const all = new Map<string, Resource>(snapshot[plural])
   const before = all.get(id)
   if (!before) throw new Error(`no ${resource} ${id}`)

@@ -4,6 +4,7 @@ import {
   type Draft,
   EVENT_SCHEMA,
   type Event,
+  type Intent,
   project,
   refuse,
   type RevisionBody,
@@ -163,6 +164,7 @@ async function append(
     requestId: intent.requestId,
     changeRef: intent.changeRef,
     address: intent.address,
+    ...undoneBy(intent, before.head.revision),
     events,
   }
   const { lineage, epoch, revision } = body
@@ -174,6 +176,10 @@ async function append(
     Buffer.from(message.hash, 'hex'),
   ])
   return { message, body, before, after: project(before, message, body) }
+}
+
+function undoneBy({ undoesAfter: after }: Intent, through: number): Pick<RevisionBody, 'undoes'> {
+  return after === undefined ? {} : { undoes: { after, through } }
 }
 
 const LAST_VERSIONS = `SELECT max(e.version) AS version

@@ -16,7 +16,7 @@ export type GivenSpecs = {
 
 const AT = '2026-01-01T00:00:00.000Z'
 
-/** A snapshot of these specs, at a revision; its resources at a version and a revision of theirs. */
+/** A snapshot of these specs; the head's revision, and the resources' versions and revisions. */
 export function snapshotOfSpecs(
   given: GivenSpecs,
   { head = 0, version = 1, revision = 1 } = {},

@@ -1,0 +1,85 @@
+// The parts of which the OpenAPI document is made.
+export type Json = Record<string, unknown>
+export const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` })
+export const json = (schema: Json): Json => ({ 'application/json': { schema } })
+export const titled = (name: string) => name.charAt(0).toUpperCase() + name.slice(1)
+export const text = (description: string, more: Json = {}): Json => ({
+  type: 'string',
+  description,
+  ...more,
+})
+
+export const parameter = (name: string, where: string, schema: Json): Json => ({
+  name,
+  in: where,
+  schema,
+  description: schema['description'] ?? name,
+  ...(where === 'path' ? { required: true } : {}),
+})
+export const ID = parameter('id', 'path', text('Id; a slash in it is written %2F'))
+export const AS_OF = parameter('asOf', 'query', text('A revision or an RFC 3339 time'))
+export const LIST = [
+  parameter('limit', 'query', {
+    type: 'integer',
+    minimum: 1,
+    maximum: 1000,
+    default: 100,
+    description: 'Items a page',
+  }),
+  parameter('cursor', 'query', text('nextCursor of the page before')),
+  parameter('label', 'query', text('name or name=value')),
+  parameter('kind', 'query', text('Kind of backend')),
+  parameter('q', 'query', text('A part of the id')),
+  AS_OF,
+]
+export const WRITE = [
+  parameter('dryRun', 'query', {
+    type: 'boolean',
+    description: 'Validates and answers the changes; writes nothing',
+  }),
+  parameter(
+    'wait',
+    'query',
+    text('Answer when every live proxy applied it, at most this long: 5s'),
+  ),
+  parameter(
+    'Idempotency-Key',
+    'header',
+    text('The same key and request get the same answer again'),
+  ),
+  parameter('X-Reason', 'header', text('Why; kept in the audit log')),
+  parameter('X-Request-Id', 'header', text('Recorded and answered; made where there is none')),
+  parameter(
+    'X-Signalbox-Source',
+    'header',
+    text('What calls', { enum: ['api', 'cli', 'console', 'import', 'rollback'], default: 'api' }),
+  ),
+  parameter('X-Change-Ref', 'header', text('A ticket or a commit; kept in the audit log')),
+]
+export const IF_MATCH = parameter('If-Match', 'header', text('The ETag that was read, or *'))
+
+export const problem = (description: string): Json => ({
+  description,
+  content: { 'application/problem+json': { schema: ref('Problem') } },
+})
+export const READ_PROBLEMS = {
+  '400': problem('Unknown or wrong parameter'),
+  '401': problem('No or unknown token'),
+  '403': problem('The role does not reach'),
+  '404': problem('Not found'),
+  '405': problem('The path has no such method'),
+  '500': problem('Our fault'),
+  '503': problem('The database does not answer, or too many writes wait'),
+}
+export const WRITE_PROBLEMS = {
+  ...READ_PROBLEMS,
+  '409': problem('Exists already, dangling or duplicate reference, still referenced'),
+  '412': problem('If-Match is stale; `current` holds the value'),
+  '413': problem('Body over 256 KB'),
+  '415': problem('Not declared as JSON, YAML or TOML'),
+  '422': problem('Not valid, or the Idempotency-Key was used with another request'),
+}
+export const answer = (description: string, schema: Json): Json => ({
+  description,
+  content: json(schema),
+})

@@ -1,0 +1,143 @@
+import { RESOURCES } from '@signalbox/model'
+import {
+  answer,
+  AS_OF,
+  type Json,
+  json,
+  parameter,
+  READ_PROBLEMS,
+  ref,
+  text,
+  WRITE,
+  WRITE_PROBLEMS,
+} from './openapi-kit.ts'
+
+const revisionParameters = [
+  parameter('limit', 'query', {
+    type: 'integer',
+    minimum: 1,
+    maximum: 200,
+    default: 50,
+    description: 'Items a page',
+  }),
+  parameter('cursor', 'query', text('nextCursor of the page before')),
+  parameter('actor', 'query', text('Who')),
+  parameter('resource', 'query', {
+    type: 'string',
+    enum: [...RESOURCES],
+    description: 'What kind',
+  }),
+  parameter('id', 'query', text('Which')),
+]
+
+const flag = (name: string, description: string): Json =>
+  parameter(name, 'query', { type: 'boolean', default: false, description })
+
+const read = (
+  [operationId, tag]: [string, string],
+  [description, schema]: [string, Json],
+  parameters: Json[] = [],
+) => ({
+  get: {
+    tags: [tag],
+    operationId,
+    parameters,
+    responses: { '200': answer(description, schema), ...READ_PROBLEMS },
+  },
+})
+const list = {
+  type: 'object',
+  properties: {
+    items: { type: 'array', items: ref('Revision') },
+    nextCursor: { type: ['string', 'null'] },
+    revision: { type: 'integer' },
+  },
+}
+/** Everything but the resources. */
+export const OTHER_PATHS: Json = {
+  '/admin/v1/changes': {
+    post: {
+      tags: ['changes'],
+      operationId: 'change',
+      parameters: WRITE,
+      requestBody: { required: true, content: json(ref('Changes')) },
+      responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
+    },
+  },
+  '/admin/v1/config': {
+    ...read(
+      ['get_config', 'config'],
+      ['The whole desired state: specs by id, credentials masked', ref('Config')],
+      [
+        AS_OF,
+        parameter('format', 'query', {
+          type: 'string',
+          enum: ['json', 'yaml', 'toml'],
+          default: 'json',
+          description: 'How it is written',
+        }),
+      ],
+    ),
+    put: {
+      tags: ['config'],
+      operationId: 'apply_config',
+      parameters: [
+        flag('prune', 'Deletes what the document does not name (of the set, or of all)'),
+        flag('force', 'Prunes even more than 20 % of what is there'),
+        parameter('set', 'query', text('Who applies; owns what the document names')),
+        ...WRITE,
+      ],
+      requestBody: {
+        required: true,
+        content: {
+          ...json(ref('Config')),
+          'application/yaml': { schema: ref('Config') },
+          'application/toml': { schema: ref('Config') },
+        },
+      },
+      responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
+    },
+  },
+  '/admin/v1/diff': read(
+    ['diff', 'time'],
+    ['What leads from one revision to another', ref('Diff')],
+    [
+      { ...parameter('from', 'query', text('A revision or an RFC 3339 time')), required: true },
+      parameter('to', 'query', text('The same; now where it is not said')),
+    ],
+  ),
+  '/admin/v1/rollback': {
+    post: {
+      tags: ['time'],
+      operationId: 'rollback',
+      parameters: WRITE,
+      requestBody: { required: true, content: json(ref('Rollback')) },
+      responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
+    },
+  },
+  '/admin/v1/revisions': read(
+    ['list_revisions', 'audit'],
+    ['Newest first', list],
+    revisionParameters,
+  ),
+  '/admin/v1/revisions/{revision}': read(
+    ['get_revision', 'audit'],
+    ['One revision', ref('Revision')],
+    [parameter('revision', 'path', { type: 'integer', description: 'Its number' })],
+  ),
+  '/admin/v1/fleet': read(['get_fleet', 'observed'], ['Proxies and probes', { type: 'object' }]),
+  '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),
+  '/admin/v1/events': {
+    get: {
+      tags: ['observed'],
+      operationId: 'stream_events',
+      responses: {
+        '200': {
+          description: 'Server-sent events: revision, member, status',
+          content: { 'text/event-stream': {} },
+        },
+        '401': READ_PROBLEMS['401'],
+      },
+    },
+  },
+}

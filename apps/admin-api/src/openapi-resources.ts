@@ -1,0 +1,117 @@
+import { DEFINITIONS, type ResourceName } from '@signalbox/model'
+import * as z from 'zod'
+import {
+  answer,
+  AS_OF,
+  ID,
+  IF_MATCH,
+  type Json,
+  json,
+  LIST,
+  READ_PROBLEMS,
+  ref,
+  text,
+  titled,
+  WRITE,
+  WRITE_PROBLEMS,
+} from './openapi-kit.ts'
+
+/** The calls for one kind of resource; all kinds have the same ones. */
+export function resourcePaths(name: ResourceName): Json {
+  const base = `/admin/v1/${DEFINITIONS[name].plural}`
+  const tags = [DEFINITIONS[name].plural]
+  const one = answer('The resource', ref(titled(name)))
+  const body = (members: Json, required: string[]): Json => ({
+    required: true,
+    content: json({ type: 'object', properties: members, required, additionalProperties: false }),
+  })
+  const spec = ref(`${titled(name)}Spec`)
+  const wrote = (more: Json): Json => ({ ...more, ...WRITE_PROBLEMS })
+  return {
+    [base]: {
+      get: {
+        tags,
+        operationId: `list_${name}`,
+        parameters: LIST,
+        responses: { '200': answer('A page', ref(`${titled(name)}List`)), ...READ_PROBLEMS },
+      },
+      post: {
+        tags,
+        operationId: `create_${name}`,
+        parameters: WRITE,
+        requestBody: body({ id: text('Id'), spec }, ['id', 'spec']),
+        responses: wrote({ '201': one, '200': answer('Dry run', ref('DryRun')) }),
+      },
+    },
+    [`${base}/{id}`]: {
+      get: {
+        tags,
+        operationId: `get_${name}`,
+        parameters: [ID, AS_OF],
+        responses: { '200': one, ...READ_PROBLEMS },
+      },
+      put: {
+        tags,
+        operationId: `put_${name}`,
+        parameters: [ID, IF_MATCH, ...WRITE],
+        requestBody: body({ spec }, ['spec']),
+        responses: wrote({ '200': one, '201': one }),
+      },
+      patch: {
+        tags,
+        operationId: `patch_${name}`,
+        parameters: [ID, IF_MATCH, ...WRITE],
+        requestBody: body(
+          { spec: { type: 'object', description: 'JSON merge patch (RFC 7396)' } },
+          ['spec'],
+        ),
+        responses: wrote({ '200': one }),
+      },
+      delete: {
+        tags,
+        operationId: `delete_${name}`,
+        parameters: [ID, IF_MATCH, ...WRITE],
+        responses: wrote({
+          '204': { description: 'Deleted' },
+          '200': answer('Deleted; waited', { type: 'object' }),
+        }),
+      },
+    },
+  }
+}
+
+/** A resource, its spec as it is written, and a page of them. */
+export function resourceSchemas(name: ResourceName): Json {
+  const { $schema: _, ...spec } = z.toJSONSchema(DEFINITIONS[name].spec, {
+    io: 'input',
+    unrepresentable: 'any',
+  })
+  const properties = { ...(spec['properties'] as Json) }
+  if (name === 'backend') {
+    properties['apiKey'] = text('Write-only: sealed before it is stored, never shown again')
+  }
+  const at = text('RFC 3339', { format: 'date-time' })
+  const members = {
+    id: text('Id'),
+    revision: { type: 'integer' },
+    createdAt: at,
+    updatedAt: at,
+    spec: ref(`${titled(name)}Spec`),
+  }
+  return {
+    [`${titled(name)}Spec`]: { ...spec, properties },
+    [titled(name)]: {
+      type: 'object',
+      properties: { ...members, convergence: ref('Convergence') },
+      required: Object.keys(members),
+    },
+    [`${titled(name)}List`]: {
+      type: 'object',
+      properties: {
+        items: { type: 'array', items: ref(titled(name)) },
+        nextCursor: { type: ['string', 'null'] },
+        revision: { type: 'integer' },
+      },
+    },
+  }
+}

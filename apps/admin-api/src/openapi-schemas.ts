@@ -1,0 +1,104 @@
+import { type Json, ref } from './openapi-kit.ts'
+
+const strings = (...names: string[]): Json =>
+  Object.fromEntries(names.map((name) => [name, { type: 'string' }]))
+const whole = (...names: string[]): Json =>
+  Object.fromEntries(names.map((name) => [name, { type: 'integer' }]))
+const operation = { type: 'object', properties: { ...strings('op', 'path'), value: {} } }
+const patch = { type: 'array', items: operation, description: 'RFC 6902; of an update only' }
+const change = { ...strings('resource', 'id', 'op'), before: {}, after: {}, patch }
+/** What several calls answer or take. */
+export const SHARED_SCHEMAS: Json = {
+  Problem: {
+    type: 'object',
+    properties: {
+      ...strings('type', 'title', 'code', 'detail', 'remedy', 'requestId'),
+      ...whole('status'),
+      current: {},
+      errors: {
+        type: 'array',
+        items: { type: 'object', properties: strings('path', 'message') },
+      },
+    },
+  },
+  Convergence: {
+    type: 'object',
+    properties: {
+      ...whole('acked', 'pending', 'nacked', 'elapsedMs'),
+      laggards: { type: 'array', items: { type: 'object', properties: strings('id', 'reason') } },
+    },
+  },
+  Change: { type: 'object', properties: change },
+  Changed: {
+    type: 'object',
+    properties: {
+      ...whole('revision'),
+      changes: { type: 'array', items: ref('Change') },
+      convergence: ref('Convergence'),
+    },
+  },
+  Diff: {
+    type: 'object',
+    properties: { ...whole('from', 'to'), changes: { type: 'array', items: ref('Change') } },
+  },
+  Rollback: {
+    type: 'object',
+    required: ['toRevision'],
+    properties: {
+      ...whole('toRevision'),
+      ...strings('reason'),
+      resources: {
+        type: 'array',
+        description: 'Only these; all where it is not said',
+        items: { type: 'object', properties: strings('resource', 'id') },
+      },
+    },
+  },
+  Config: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      backends: { type: 'object', additionalProperties: ref('BackendSpec') },
+      routes: { type: 'object', additionalProperties: ref('RouteSpec') },
+      policies: { type: 'object', additionalProperties: ref('PolicySpec') },
+    },
+  },
+  DryRun: {
+    type: 'object',
+    properties: {
+      dryRun: { const: true },
+      ...whole('revision'),
+      changes: { type: 'array', items: ref('Change') },
+    },
+  },
+  Changes: {
+    type: 'object',
+    required: ['operations'],
+    properties: {
+      ...strings('reason'),
+      operations: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            op: { enum: ['create', 'put', 'patch', 'delete'] },
+            ...strings('resource', 'id'),
+            spec: {},
+          },
+        },
+      },
+    },
+  },
+  Revision: {
+    type: 'object',
+    properties: {
+      ...whole('revision'),
+      ...strings('at', 'actor', 'role', 'source', 'requestId', 'hash', 'previousHash'),
+      reason: { type: ['string', 'null'] },
+      changeRef: { type: ['string', 'null'] },
+      address: { type: ['string', 'null'] },
+      undoes: { type: ['object', 'null'], properties: whole('after', 'through') },
+      changes: { type: 'array', items: ref('Change') },
+    },
+  },
+}

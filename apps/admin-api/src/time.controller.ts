@@ -1,0 +1,86 @@
+import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common'
+import { decideRollback, diff, type Named } from '@signalbox/control'
+import { DEFINITIONS, type FieldProblem, RESOURCES } from '@signalbox/model'
+import { type FastifyReply } from 'fastify'
+import { presentChange } from './masking.ts'
+import { refused } from './refused.ts'
+import {
+  type AdminRequest,
+  readQuery,
+  readReasonMember,
+  readWrite,
+  refuseIfMatch,
+  wrongParameter,
+} from './request.ts'
+import { readBody } from './resources.controller.ts'
+import { respond } from './respond.ts'
+import { AdminService, presentRevision } from './service.ts'
+
+const NAMED_MAX = 1_000
+
+/** What differs between two revisions, and the way back to one. */
+@Controller('admin/v1')
+export class TimeController {
+  readonly service: AdminService
+
+  constructor(@Inject(AdminService) service: AdminService) {
+    this.service = service
+  }
+
+  @Get('diff')
+  async diff(@Req() request: AdminRequest) {
+    const { from, to } = readQuery(request, ['from', 'to'])
+    if (from === undefined) throw wrongParameter('from', 'expected a revision or an RFC 3339 time')
+    const before = await this.service.state(from)
+    const after = await this.service.state(to)
+    return {
+      from: before.head.revision,
+      to: after.head.revision,
+      changes: diff(before, after).map(presentChange),
+    }
+  }
+
+  @Post('rollback')
+  async rollback(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
+    const body = readBody(request, ['toRevision', 'reason', 'resources'])
+    const toRevision = readRevision(body['toRevision'])
+    const only = readNamed(body['resources'])
+    const options = readWrite(request, { reason: readReasonMember(body['reason']) })
+    refuseIfMatch(options)
+    const reason = options.intent.reason ?? `roll back to revision ${toRevision}`
+    const target = await this.service.state(String(toRevision))
+    const intent = {
+      ...options.intent,
+      reason,
+      source: 'rollback',
+      undoesAfter: toRevision,
+    } as const
+    const decided = decideRollback(target, only)
+    respond(reply, await this.service.change(decided, { ...options, intent }, presentRevision))
+  }
+}
+
+function readRevision(value: unknown): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  throw wrong([{ path: 'toRevision', message: 'expected the number of a revision' }])
+}
+
+function readNamed(value: unknown): readonly Named[] | null {
+  if (value === undefined) return null
+  if (!Array.isArray(value) || value.length < 1 || value.length > NAMED_MAX) {
+    throw wrong([{ path: 'resources', message: `expected 1 to ${NAMED_MAX} of {resource, id}` }])
+  }
+  return value.map((one: unknown, index): Named => {
+    const { resource, id } = (one ?? {}) as Readonly<Record<string, unknown>>
+    const name = RESOURCES.find(
+      (each) => each === resource || DEFINITIONS[each].plural === resource,
+    )
+    if (name && typeof id === 'string') return { resource: name, id }
+    const message = `expected {resource, id}; resource is one of ${RESOURCES.join(', ')}`
+    throw wrong([{ path: `resources.${index}`, message }])
+  })
+}
+
+function wrong(errors: readonly FieldProblem[]) {
+  return refused('validation_failed', 'the rollback is not valid', errors)
+}

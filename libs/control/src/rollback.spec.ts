@@ -1,0 +1,82 @@
+import fc from 'fast-check'
+import { emptySnapshot, type Snapshot } from '@signalbox/model'
+import { diff } from './diff.ts'
+import { decideRollback } from './rollback.ts'
+import { commit, snapshotOf } from './snapshot-harness.ts'
+
+const backend = (weight = 1, more: object = {}) => ({
+  kind: 'vllm',
+  url: 'http://b',
+  weight,
+  ...more,
+})
+const route = (name: string) => ({ tiers: [{ targets: [{ backend: name }] }] })
+
+function back(now: Snapshot, target: Snapshot, only: Parameters<typeof decideRollback>[1] = null) {
+  const decided = decideRollback(target, only)(now)
+  if (!decided.ok) return decided.error.code
+  return diff(commit(now, decided.value), target)
+}
+
+describe('a rollback', () => {
+  const target = snapshotOf({
+    backends: { a: backend(1), b: backend(1) },
+    routes: { r: route('a') },
+  })
+
+  it('brings all of it back, what was created, changed and deleted', () => {
+    const now = snapshotOf({
+      backends: { a: backend(5), c: backend(1) },
+      routes: { s: route('c') },
+    })
+    expect(back(now, target)).toEqual([])
+  })
+
+  it('brings only the named resources back', () => {
+    const now = snapshotOf({
+      backends: { a: backend(5), b: backend(5) },
+      routes: { r: route('a') },
+    })
+    const left = back(now, target, [{ resource: 'backend', id: 'a' }])
+    expect(left).toMatchObject([{ resource: 'backend', id: 'b' }])
+  })
+
+  it('brings a stored credential back as it was', () => {
+    const credential = { sealed: 'AQID', fingerprint: 'f00d' }
+    const before = snapshotOf({ backends: { a: backend(1, { credential }) } })
+    const now = snapshotOf({ backends: { a: backend(1, { url: 'http://elsewhere' }) } })
+    expect(back(now, before)).toEqual([])
+  })
+
+  it('is refused where the result would not hold together', () => {
+    const now = snapshotOf({ backends: { c: backend() }, routes: { s: route('c') } })
+    expect(back(now, target, [{ resource: 'route', id: 'r' }])).toBe('dangling_reference')
+    expect(back(now, target, [{ resource: 'backend', id: 'c' }])).toBe('still_referenced')
+  })
+
+  it('is refused for a resource that there never was', () => {
+    expect(back(target, target, [{ resource: 'policy', id: 'p' }])).toBe('not_found')
+  })
+
+  it('drafts nothing where nothing differs', () => {
+    const decided = decideRollback(target, null)(target)
+    expect(decided).toEqual({ ok: true, value: [] })
+  })
+
+  it('to revision n leaves what there was at revision n, whatever came between', () => {
+    const weights = fc.dictionary(
+      fc.constantFrom('a', 'b', 'c', 'd'),
+      fc.integer({ min: 0, max: 9 }),
+    )
+    fc.assert(
+      fc.property(weights, weights, (before, now) => {
+        const of = (all: Record<string, number>) =>
+          snapshotOf({
+            backends: Object.fromEntries(Object.entries(all).map(([id, w]) => [id, backend(w)])),
+          })
+        expect(back(of(now), of(before))).toEqual([])
+      }),
+    )
+    expect(back(target, { ...emptySnapshot('l1') })).toEqual([])
+  })
+})
