@@ -60,9 +60,10 @@ export function listenError(
     )
   }
   if (error.code === 'EACCES') {
-    return new ConfigError(
-      `${where} may not be used by this user; set ${variable} to a port above 1023`,
-    )
+    // A path in a folder that does not exist is told as this, too (libuv).
+    const better =
+      address.kind === 'unix' ? 'a path in a folder that it may write' : 'a port above 1023'
+    return new ConfigError(`${where} may not be used by this user; set ${variable} to ${better}`)
   }
   return new ConfigError(
     `cannot listen on ${where} (${error.code ?? error.message}); set ${variable} to another`,

@@ -24,9 +24,9 @@ export const parseLevels: Parse<Levels> = (text) => {
   let standard: Level = 'info'
   const byRoom = new Map<string, Level>()
   for (const part of text.split(',')) {
-    const [left = '', right] = part.split('=')
+    const [left = '', right, ...more] = part.split('=').map((side) => side.trim())
     const level = right ?? left
-    if (!isLevel(level)) return undefined
+    if (!isLevel(level) || left === '' || more.length > 0) return undefined
     if (right === undefined) standard = level
     else byRoom.set(left, level)
   }
