@@ -22,6 +22,13 @@ export interface Checker {
 /** A list of models may have thousands of names; more than this is not one. */
 const BODY_BYTES_MAX = 4_194_304
 const CONNECTIONS = 2
+/** Without the credential a request could succeed only by accident: none is sent. */
+const LOCKED: Checked = {
+  result: 'fail',
+  error: 'credential does not open with this master key',
+  latencyMs: 0,
+  models: null,
+}
 const CONNECT_CODES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ENOTFOUND: 'host name not found',
@@ -46,10 +53,12 @@ export function createChecker(options: CheckerOptions): Checker {
   const pool = openPool(spec)
   const headers = headersFor(options, traits)
   const healthPath = spec.health.path ?? traits.healthPath
-  const look = (path: string) => ask(pool, { path: upstreamPath(spec.url, path), headers, spec })
 
   return {
     check: async () => {
+      if (!headers) return LOCKED
+      const look = (path: string) =>
+        ask(pool, { path: upstreamPath(spec.url, path), headers, spec })
       const startMs = monotonicMs()
       const health = await look(healthPath)
       const latencyMs = monotonicMs() - startMs
@@ -79,10 +88,15 @@ function openPool(spec: BackendSpec): Pool {
   })
 }
 
-function headersFor(options: CheckerOptions, traits: KindTraits): Record<string, string> {
+/** Undefined: the backend has a credential that does not open. */
+function headersFor(
+  options: CheckerOptions,
+  traits: KindTraits,
+): Record<string, string> | undefined {
   const { backend, masterKey, fleet } = options
   const sealed = backend.spec.credential?.sealed
   const secret = sealed && unseal(sealed, masterKey, `${fleet}/backend/${backend.id}`)
+  if (sealed !== undefined && secret === undefined) return undefined
   const credential = secret ? traits.credentialHeaders(secret) : []
   return Object.fromEntries([['accept', 'application/json'], ...traits.fixedHeaders, ...credential])
 }

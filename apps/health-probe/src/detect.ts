@@ -41,9 +41,12 @@ type Env = Readonly<Record<string, string | undefined>>
 /**
  * Local servers that answer with a list of models, and hosted ones whose key the environment holds.
  */
-export async function detectBackends(env: Env): Promise<readonly Detected[]> {
+export async function detectBackends(
+  env: Env,
+  places: readonly Detected[] = LOCAL,
+): Promise<readonly Detected[]> {
   const local = await Promise.all(
-    LOCAL.map(async (one) => ((await servesModels(one)) ? [one] : [])),
+    places.map(async (one) => ((await servesModels(one)) ? [one] : [])),
   )
   const hosted = HOSTED.flatMap(({ variable, ...one }) => {
     const apiKey = env[variable]?.trim()
@@ -64,10 +67,22 @@ async function servesModels({ kind, url }: Detected): Promise<boolean> {
       signal,
       redirect: 'error',
     })
-    const text = await answer.text()
-    if (!answer.ok || text.length > MODELS_BYTES_MAX) return false
+    const text = answer.ok && answer.body ? await readBounded(answer.body) : undefined
+    if (text === undefined) return false
     return traits.dialect.readModels(JSON.parse(text)) !== undefined
   } catch {
     return false
   }
+}
+
+/** The text; undefined where it is longer than a list of models is. Reads no further than that. */
+async function readBounded(body: AsyncIterable<Uint8Array>): Promise<string | undefined> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const part of body) {
+    bytes += part.length
+    if (bytes > MODELS_BYTES_MAX) return undefined
+    parts.push(part)
+  }
+  return Buffer.concat(parts).toString()
 }

@@ -49,18 +49,19 @@ export async function startHealthProbe(
   const server = createServer((request, response) => {
     if (!answerOps(request, response, ops)) response.writeHead(404).end()
   })
-  const address = await listen(server, config.listen, PROBE_LISTEN.name)
-
-  return {
-    address,
-    statuses: () => watches.statuses(),
-    stop: async () => {
-      stopRepeating()
-      for (const end of unsubscribe) end()
-      await following.stop()
-      await watches.stop()
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    },
+  const stop = async () => {
+    stopRepeating()
+    for (const end of unsubscribe) end()
+    await following.stop()
+    await watches.stop()
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  try {
+    const address = await listen(server, config.listen, PROBE_LISTEN.name)
+    return { address, statuses: () => watches.statuses(), stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }

@@ -9,7 +9,10 @@ export interface WatchOptions {
   readonly clock: Clock
   readonly random: () => number
   readonly observer: string
-  /** After every look; `changed` where health or models are not what they were. */
+  /**
+   * After every look; `changed` where health, models or the backend's revision are not what they
+   * were: somebody may be waiting for the first look at a revision.
+   */
   readonly onChecked: (status: Status, facts: { changed: boolean; checked: Checked }) => void
   /** What an earlier watch of the same address had found. */
   readonly earlier?: Watch | undefined
@@ -18,7 +21,8 @@ export interface WatchOptions {
 export interface Watch {
   readonly backend: Resource<'backend'>
   readonly state: ProbedHealth
-  readonly status: Status
+  /** What the last look found, at the revision that it looked at; null before the first. */
+  readonly status: Status | null
   stop(): Promise<void>
 }
 
@@ -29,25 +33,9 @@ export interface Watch {
 export function watchBackend(options: WatchOptions): Watch {
   const { backend, checker, clock, random, observer, onChecked, earlier } = options
   let state = earlier?.state ?? unprobed(clock.nowMs())
-  let status: Status = statusOf({
-    latencyMs: null,
-    error: null,
-    models: earlier?.status.models ?? null,
-  })
+  let status: Status | null = earlier?.status ?? null
   let cancel: Cancel = () => {}
   let stopped = false
-
-  function statusOf(seen: Pick<Status, 'latencyMs' | 'error' | 'models'>): Status {
-    return {
-      backend: backend.id,
-      health: state.health,
-      sinceMs: state.sinceMs,
-      checkedAtMs: clock.nowMs(),
-      revision: backend.revision,
-      observer,
-      ...seen,
-    }
-  }
 
   async function look(): Promise<void> {
     const checked = await checker.check()
@@ -56,10 +44,20 @@ export function watchBackend(options: WatchOptions): Watch {
     const before = status
     const by = { unhealthyThreshold, healthyThreshold, nowMs: clock.nowMs() }
     state = afterProbe(state, checked.result, by)
-    const { latencyMs, error } = checked
-    status = statusOf({ latencyMs, error, models: checked.models ?? before.models })
+    const now: Status = {
+      backend: backend.id,
+      health: state.health,
+      sinceMs: state.sinceMs,
+      checkedAtMs: clock.nowMs(),
+      latencyMs: checked.latencyMs,
+      error: checked.error,
+      models: checked.models ?? before?.models ?? null,
+      revision: backend.revision,
+      observer,
+    }
+    status = now
     cancel = clock.after(nextProbeDelayMs(state, intervalMs, random), () => void look())
-    onChecked(status, { changed: !sameFacts(before, status), checked })
+    onChecked(now, { changed: before === null || !sameFacts(before, now), checked })
   }
   void look()
 
@@ -80,6 +78,7 @@ export function watchBackend(options: WatchOptions): Watch {
 }
 
 function sameFacts(a: Status, b: Status): boolean {
-  if (a.health !== b.health || a.models?.length !== b.models?.length) return false
+  if (a.revision !== b.revision || a.health !== b.health) return false
+  if (a.models?.length !== b.models?.length) return false
   return (a.models ?? []).every((model, index) => model === b.models?.[index])
 }

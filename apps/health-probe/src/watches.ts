@@ -28,10 +28,12 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
   const { bus, clock, random, log, metrics } = deps
   const watches = new Map<string, Watch>()
   const measure = createProbeMetrics(metrics)
-  const statuses = () => [...watches.values()].map((watch) => watch.status)
+  const statuses = () =>
+    [...watches.values()].map((watch) => watch.status).filter((status) => status !== null)
+  let suspect = false
 
   const send = (which: readonly Status[]) => {
-    const suspect = suspectsItself(statuses())
+    suspect = suspectsItself(statuses())
     measure.suspect(suspect)
     const told = suspect ? withoutDowns(which) : which
     if (told.length > 0) bus.sendStatus({ observer: config.id, statuses: told })
@@ -48,9 +50,11 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
       earlier,
       onChecked: (status, { changed, checked }) => {
         measure.checked(status, checked)
-        if (!changed) return
-        log.info({ backend: status.backend, health: status.health, error: status.error }, 'status')
-        send([status])
+        const { backend, health, error } = status
+        if (changed) log.info({ backend, health, error }, 'status')
+        // What was said while the probe did, or did not yet, suspect itself is said anew.
+        if (suspectsItself(statuses()) !== suspect) sendAll()
+        else if (changed) send([status])
       },
     })
 
