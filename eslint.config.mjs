@@ -49,6 +49,8 @@ export default tseslint.config(
         AbortSignal: 'readonly',
         crypto: 'readonly',
         WebAssembly: 'readonly',
+        atob: 'readonly',
+        btoa: 'readonly',
       },
     },
     rules: {

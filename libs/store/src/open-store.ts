@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { type Clock, type Log } from '@signalbox/host'
 import { GENESIS_HASH, refuse } from '@signalbox/model'
 import type pg from 'pg'
+import { keepCheckpoint, readCheckpoints, readDenials, recordDenials } from './audit.ts'
 import {
   type Reader,
   readResource,
@@ -15,6 +16,7 @@ import { PrismaClient } from './generated/client.ts'
 import { listenForAppends } from './listen.ts'
 import { readHead, readMessagesAfter, readSnapshot } from './read.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
+import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
 import { writeOnce, type Writer } from './write.ts'
 
@@ -58,6 +60,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     resource: (name, id) => readResource(reader, name, id),
     revisions: (filter) => readRevisions(reader, filter),
     revision: (revision) => readRevision(reader, revision),
+    readWhole: (each) => readWhole(reader, each),
+    keepCheckpoint: (checkpoint) => keepCheckpoint(reader, checkpoint),
+    checkpoints: (limit) => readCheckpoints(reader, limit),
+    recordDenials: (denials) => recordDenials(reader, denials),
+    denials: (page) => readDenials(reader, page),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
       const outcome = await queue.enter(() => writeOnce(writer, request))

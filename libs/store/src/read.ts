@@ -51,6 +51,11 @@ export async function readHead({ pool, fleet }: Source): Promise<Head> {
   return withClient(pool, async (client) => headOf(await headRow(client, fleet)))
 }
 
+/** The head in a transaction that is under way. */
+export async function readHeadOf(client: pg.ClientBase, fleet: string): Promise<Head> {
+  return headOf(await headRow(client, fleet))
+}
+
 async function headRow(client: pg.ClientBase, fleet: string): Promise<HeadRow> {
   const { rows } = await client.query<HeadRow>(HEAD, [fleet])
   const [row] = rows

@@ -1,4 +1,5 @@
 import {
+  type ChainProblem,
   type Draft,
   type Head,
   type Intent,
@@ -77,6 +78,30 @@ export interface RevisionFilter {
   readonly id?: string
 }
 
+/** A signed note about the log's end at a revision. */
+export interface KeptCheckpoint {
+  readonly revision: number
+  /** RFC 3339, UTC. */
+  readonly at: string
+  readonly note: string
+}
+
+/** A call that was refused: who, whence, what, and why; never a body. */
+export interface Denial {
+  /** RFC 3339, UTC. */
+  readonly at: string
+  /** Null: not known. */
+  readonly actor: string | null
+  readonly role: string | null
+  readonly address: string | null
+  readonly method: string
+  readonly path: string
+  readonly status: number
+  readonly code: string
+  readonly requestId: string
+}
+export type DenialRecord = Denial & { readonly id: number }
+
 /** The log and its read models. Rejects with DatabaseUnavailable; everything else is a value. */
 export interface Store {
   /** Where the log ends now. */
@@ -92,6 +117,20 @@ export interface Store {
   revision(revision: number): Promise<RevisionRecord | null>
   /** The log in order, as it is published: at most `limit` messages after a revision. */
   messagesAfter(revision: number, limit: number): Promise<readonly RevisionMessage[]>
+  /**
+   * Reads the whole log in one state of the database, each revision once, until `each` says false;
+   * answers where what is derived from it is not what its bytes give.
+   */
+  readWhole(each: (message: RevisionMessage) => boolean): Promise<readonly ChainProblem[]>
+  keepCheckpoint(checkpoint: KeptCheckpoint): Promise<void>
+  /** The newest ones, newest first. */
+  checkpoints(limit: number): Promise<readonly KeptCheckpoint[]>
+  recordDenials(denials: readonly Denial[]): Promise<void>
+  /** Newest first; strictly older than the row `before` where given. */
+  denials(page: {
+    readonly before: number | null
+    readonly limit: number
+  }): Promise<readonly DenialRecord[]>
   /** Calls when the log may have grown (NOTIFY, or a commit here). A hint: poll as well. */
   onAppend(listener: () => void): () => void
   /** Whether Postgres answers now, within a second. */
