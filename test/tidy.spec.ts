@@ -336,6 +336,16 @@ describe('documents', () => {
 })
 
 describe('bundles', () => {
+  it('are where Nx puts back what it finds in its cache', () => {
+    const apps = Object.keys(RULES).filter((room) => room.startsWith('apps/'))
+    for (const room of apps) {
+      const { nx } = JSON.parse(readFileSync(join(root, room, 'package.json'), 'utf8'))
+      const folder = room.replace('apps', 'dist')
+      expect(nx.targets.build.outputs).toEqual([`{workspaceRoot}/${folder}`])
+      expect(existsSync(join(root, folder, 'main.js'))).toBe(true)
+    }
+  })
+
   it('the proxy and the probe hold no Nest, no Prisma and no Postgres client', () => {
     const heavy = /^(@nestjs\/|@prisma\/|prisma$|pg$|pg-|fastify$|rxjs$)/
     for (const app of ['proxy', 'health-probe']) {
