@@ -1,4 +1,5 @@
 import { manualClock } from '@signalbox/testing'
+import { DatabaseUnavailable } from './store.ts'
 import { createWriteQueue, WRITE_WAIT_MS } from './write-queue.ts'
 
 /** Work that lasts until the test ends it. */
@@ -56,6 +57,30 @@ describe('the write queue', () => {
     expect(await late).toBeNull()
     expect(ran).toBe(false)
     expect(await inTime).toBe('in time')
+  })
+
+  it('does not let those who wait find out one by one that the database is away', async () => {
+    const queue = createWriteQueue({ clock })
+    const first = blocker()
+    let ran = false
+    const begun = Promise.withResolvers<void>()
+    const all = [
+      queue.enter(async () => {
+        begun.resolve()
+        await first.work()
+        throw new DatabaseUnavailable('the outcome is unknown')
+      }),
+      queue.enter(async () => (ran = true)),
+      queue.enter(async () => (ran = true)),
+    ]
+    await begun.promise
+    clock.advance(WRITE_WAIT_MS + 1)
+    first.finish()
+    const reasons = (await Promise.allSettled(all)).map((one) => 'reason' in one && one.reason)
+    expect(reasons).toEqual(Array(3).fill(expect.any(DatabaseUnavailable)))
+    expect(reasons.map(({ message }) => /unknown/.test(message))).toEqual([true, false, false])
+    expect(ran).toBe(false)
+    expect(await queue.enter(async () => 'it is back')).toBe('it is back')
   })
 
   it('is idle once all is done', async () => {
