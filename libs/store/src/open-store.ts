@@ -22,6 +22,8 @@ import { writeOnce, type Writer } from './write.ts'
 
 /** How long alive() waits for an answer. */
 const ALIVE_TIMEOUT_MS = 1_000
+/** How long close() waits for the server to end connections: a silent one never does. */
+const CLOSE_TIMEOUT_MS = 2_000
 
 export interface OpenStoreOptions {
   readonly url: string
@@ -78,10 +80,12 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     },
     alive: () => answersInTime(pool, clock),
     close: async () => {
-      await stopListening()
       await queue.idle()
-      await prisma.$disconnect()
-      if (!pool.ending) await pool.end()
+      const endPool = async () => {
+        await prisma.$disconnect()
+        if (!pool.ending) await pool.end()
+      }
+      await inTime(Promise.all([stopListening(), endPool()]), clock)
     },
   }
 }
@@ -102,6 +106,13 @@ function tellOne(listener: () => void, log: Log): void {
   } catch (error) {
     log.error({ cause: String(error) }, 'a listener to the log failed')
   }
+}
+
+/** Settles with the work, or without it: what is left then goes with the process. */
+async function inTime(work: Promise<unknown>, clock: Clock): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const cancel = clock.after(CLOSE_TIMEOUT_MS, late.resolve)
+  await Promise.race([work, late.promise]).finally(() => cancel())
 }
 
 async function answersInTime(pool: pg.Pool, clock: Clock): Promise<boolean> {

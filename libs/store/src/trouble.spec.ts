@@ -64,6 +64,22 @@ describe('a database that cannot be reached', () => {
   })
 })
 
+describe('a database that went silent', () => {
+  it('does not keep the store from being closed', async () => {
+    const clock = manualClock()
+    const store = await harness.open({ url: wire.url, clock })
+    await store.write(put('b1', 'http://a'))
+    wire.silence()
+    const timers = clock.pending()
+    const closing = store.close()
+    await eventually(() => clock.pending() > timers)
+    clock.advance(2_000)
+    await closing
+    expect(clock.pending()).toBe(0)
+    wire.mend()
+  })
+})
+
 describe('a connection that is lost', () => {
   it('during the commit leaves the outcome open; the store looks before it goes on', async () => {
     const store = await harness.open({ url: wire.url })

@@ -25,7 +25,8 @@ export async function openWire(databaseUrl: string): Promise<Wire> {
   const cutAll = () => {
     for (const socket of sockets) socket.destroy()
   }
-  const server = createServer((near) => {
+  // Half-open, as a process that is frozen does not answer an end either.
+  const server = createServer({ allowHalfOpen: true }, (near) => {
     if (state === 'cut') return void near.destroy()
     const far = connect(Number(target.port), target.hostname)
     for (const [socket, other] of [
@@ -42,6 +43,9 @@ export async function openWire(databaseUrl: string): Promise<Wire> {
     near.on('data', (data) => {
       if (trigger !== null && data.includes(trigger)) triggered = true
       if (state === 'whole') far.write(data)
+    })
+    near.on('end', () => {
+      if (state === 'whole') far.end()
     })
     far.on('data', (data) => {
       if (triggered) return cutAll()
