@@ -1,67 +1,35 @@
 // The product as a user starts it: real processes, the bundles, an empty data directory.
-import { type ChildProcess, spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
+import {
+  end,
+  endProcesses,
+  freePort,
+  type Started,
+  startProcess,
+  untilUp,
+} from './processes-harness.ts'
 
-const root = join(import.meta.dirname, '../..')
-const UP_MS = 60_000
 let folder: string
 let ports: { proxy: number; admin: number; probe: number }
-let running: Started | undefined
 let backend: MockBackend | undefined
 
-interface Started {
-  readonly child: ChildProcess
-  readonly output: () => string
-  readonly exited: Promise<number | null>
-}
-
-async function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
-    })
-  })
-}
-
 function start(args: readonly string[], more: Record<string, string> = {}): Started {
-  const { OPENAI_API_KEY: _o, ANTHROPIC_API_KEY: _a, GEMINI_API_KEY: _g, ...env } = process.env
-  const child = spawn(
-    process.execPath,
-    [join(root, 'dist/standalone/main.js'), '--data', folder, ...args],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...env,
-        SIGNALBOX_PROXY_LISTEN: `127.0.0.1:${ports.proxy}`,
-        SIGNALBOX_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
-        SIGNALBOX_PROBE_LISTEN: `127.0.0.1:${ports.probe}`,
-        ...more,
-      },
-    },
-  )
-  let text = ''
-  child.stdout?.setEncoding('utf8').on('data', (part: string) => (text += part))
-  child.stderr?.setEncoding('utf8').on('data', (part: string) => (text += part))
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
-  running = { child, output: () => text, exited }
-  return running
+  const env = {
+    SIGNALBOX_PROXY_LISTEN: `127.0.0.1:${ports.proxy}`,
+    SIGNALBOX_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+    SIGNALBOX_PROBE_LISTEN: `127.0.0.1:${ports.probe}`,
+    ...more,
+  }
+  return startProcess('standalone', { args: ['--data', folder, ...args], env })
 }
 
-async function up(args: readonly string[] = []): Promise<Started> {
+function up(args: readonly string[] = []): Promise<Started> {
   const started = start(args)
-  await eventually(
-    () => {
-      if (started.child.exitCode !== null) throw new Error(started.output())
-      return started.output().includes('Ctrl-C drains and stops.')
-    },
-    { timeoutMs: UP_MS },
-  )
-  return started
+  return untilUp(started, () => started.output().includes('Ctrl-C drains and stops.'))
 }
 
 const chat = (model: string, stream = false) =>
@@ -92,11 +60,7 @@ beforeEach(async () => {
   ports = { proxy: await freePort(), admin: await freePort(), probe: await freePort() }
 })
 afterEach(async () => {
-  if (running && running.child.exitCode === null && running.child.signalCode === null) {
-    running.child.kill('SIGTERM')
-    await running.exited
-  }
-  running = undefined
+  await endProcesses()
   await backend?.stop()
   backend = undefined
   rmSync(folder, { recursive: true, force: true })
@@ -119,8 +83,7 @@ describe('npm start', () => {
     await backend.accept()
     await eventually(async () => (await chat('m1')).status === 200)
 
-    first.child.kill('SIGKILL')
-    await first.exited
+    await end(first, 'SIGKILL')
     await eventually(
       async () =>
         (await fetch(`http://127.0.0.1:${ports.proxy}/healthz`).catch(() => null)) === null,
@@ -147,8 +110,7 @@ describe('npm start', () => {
     expect(started.output()).toMatch(/demo \(openai-compatible/)
     const answer = await chat('demo-small')
     expect(await answer.text()).toMatch(/simulated/)
-    started.child.kill('SIGTERM')
-    expect(await started.exited).toBe(0)
+    expect(await end(started, 'SIGTERM')).toBe(0)
   }, 120_000)
 
   it.each([
@@ -189,11 +151,10 @@ describe('npm start', () => {
   }, 60_000)
 
   it('on data that is in use is refused, and leaves the running one alone', async () => {
-    const first = await up()
+    await up()
     const second = start([])
     expect(await second.exited).toBe(78)
     expect(second.output()).toMatch(/in use by process/)
     expect((await fetch(`http://127.0.0.1:${ports.admin}/healthz`)).status).toBe(200)
-    running = first
   }, 120_000)
 })
