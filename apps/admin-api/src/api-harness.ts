@@ -95,7 +95,7 @@ async function send(method: string, url: string, options: Call): Promise<Called>
     ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
   })
   const text = await answer.text()
-  const isJson = answer.headers.get('content-type')?.includes('json') && text !== ''
+  const isJson = /[/+]json/.test(answer.headers.get('content-type') ?? '') && text !== ''
   return {
     status: answer.status,
     headers: answer.headers,

@@ -2,8 +2,9 @@ import { Controller, Get, Inject, Param, Req } from '@nestjs/common'
 import { type ResourceName, RESOURCES } from '@signalbox/model'
 import { type RevisionRecord } from '@signalbox/store'
 import { presentChange } from './masking.ts'
+import { readPage } from './paging.ts'
 import { refused } from './refused.ts'
-import { type AdminRequest, readQuery, readWhole, wrongParameter } from './request.ts'
+import { type AdminRequest, parseTime, readQuery, wrongParameter } from './request.ts'
 import { AdminService } from './service.ts'
 
 const LIMIT_MAX = 200
@@ -20,17 +21,19 @@ export class AuditController {
 
   @Get()
   async list(@Req() request: AdminRequest) {
-    const query = readQuery(request, ['limit', 'cursor', 'actor', 'resource', 'id'])
-    const limit = readWhole(query, 'limit', { min: 1, max: LIMIT_MAX, otherwise: LIMIT })
-    const most = { min: 1, max: Number.MAX_SAFE_INTEGER, otherwise: Number.MAX_SAFE_INTEGER }
+    const query = readQuery(request, ['limit', 'cursor', 'actor', 'resource', 'id', 'from', 'to'])
+    const { limit, before } = readPage(query, { most: LIMIT_MAX, otherwise: LIMIT })
     const { actor, resource, id } = query
+    const [from, to] = [readTime(query, 'from'), readTime(query, 'to')]
     const { store } = this.service.deps
     const found = await store.revisions({
       limit: limit + 1,
-      before: readWhole(query, 'cursor', most),
+      ...(before === null ? {} : { before }),
       ...(actor === undefined ? {} : { actor }),
       ...(resource === undefined ? {} : { resource: readResource(resource) }),
       ...(id === undefined ? {} : { id }),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
     })
     const page = found.slice(0, limit)
     const more = found.length > limit
@@ -55,6 +58,17 @@ function readResource(text: string): ResourceName {
   const name = RESOURCES.find((one) => one === text)
   if (name) return name
   throw wrongParameter('resource', `expected one of ${RESOURCES.join(', ')}`)
+}
+
+function readTime(
+  query: Readonly<Record<string, string | undefined>>,
+  name: 'from' | 'to',
+): Date | undefined {
+  const text = query[name]
+  if (text === undefined) return undefined
+  const time = parseTime(text)
+  if (time) return time
+  throw wrongParameter(name, 'expected an RFC 3339 time')
 }
 
 function presentRecord({ body, hash, previousHash, changes }: RevisionRecord) {

@@ -16,14 +16,24 @@ export function requireTokens(fastify: FastifyInstance, findActor: FindActor): v
       void reply.header('www-authenticate', 'Bearer realm="signalbox admin"')
       return done(refused('unauthenticated', 'no token, or one that is not known'))
     }
-    const needed: Role =
-      request.method === 'GET' || request.method === 'HEAD' ? 'viewer' : 'operator'
+    request.actor = actor
+    const needed = neededFor(request)
     if (!reaches(actor, needed)) {
       return done(refused('forbidden', `the role ${actor.role} may not do this; needs ${needed}`))
     }
-    request.actor = actor
     done()
   })
+}
+
+/** The export holds sealed credentials: who has it and the master key has them all. */
+const NEEDED: Readonly<Record<string, Role>> = {
+  '/admin/v1/audit/export': 'admin',
+  '/admin/v1/audit/denials': 'operator',
+}
+
+function neededFor({ method, routeOptions: { url = '' } }: FastifyRequest): Role {
+  const reads = method === 'GET' || method === 'HEAD'
+  return NEEDED[url] ?? (reads ? 'viewer' : 'operator')
 }
 
 /** The reference is public. Judged by the route that answers, never by the text of the URL. */

@@ -28,6 +28,8 @@ const revisionParameters = [
     description: 'What kind',
   }),
   parameter('id', 'query', text('Which')),
+  parameter('from', 'query', text('Committed at or after this RFC 3339 time')),
+  parameter('to', 'query', text('Committed at or before this RFC 3339 time')),
 ]
 
 const flag = (name: string, description: string): Json =>
@@ -124,6 +126,43 @@ export const OTHER_PATHS: Json = {
     ['get_revision', 'audit'],
     ['One revision', ref('Revision')],
     [parameter('revision', 'path', { type: 'integer', description: 'Its number' })],
+  ),
+  '/admin/v1/audit/verify': read(
+    ['verify_audit', 'audit'],
+    ['What the whole log, its index and its state, and the checkpoints say', ref('Verified')],
+  ),
+  '/admin/v1/audit/checkpoint': read(
+    ['get_checkpoint', 'audit'],
+    ['The end of the log as a C2SP signed note; keep it somewhere else', ref('Checkpoint')],
+  ),
+  '/admin/v1/audit/export': {
+    get: {
+      tags: ['audit'],
+      operationId: 'export_audit',
+      description: 'Needs the role admin: credentials are in it, sealed',
+      responses: {
+        '200': {
+          description: 'The log as NDJSON, to be verified offline',
+          content: { 'application/x-ndjson': {} },
+        },
+        '401': READ_PROBLEMS['401'],
+        '403': READ_PROBLEMS['403'],
+      },
+    },
+  },
+  '/admin/v1/audit/denials': read(
+    ['list_denials', 'audit'],
+    ['Calls that were refused, newest first; needs the role operator', ref('Denials')],
+    [
+      parameter('limit', 'query', {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1000,
+        default: 100,
+        description: 'Items a page',
+      }),
+      parameter('cursor', 'query', text('nextCursor of the page before')),
+    ],
   ),
   '/admin/v1/fleet': read(['get_fleet', 'observed'], ['Proxies and probes', { type: 'object' }]),
   '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),

@@ -37,6 +37,41 @@ export const SHARED_SCHEMAS: Json = {
       convergence: ref('Convergence'),
     },
   },
+  Verified: {
+    type: 'object',
+    properties: {
+      ok: { type: 'boolean' },
+      ...whole('revision', 'checkpoints'),
+      ...strings('hash'),
+      problems: {
+        type: 'array',
+        items: { type: 'object', properties: { ...whole('revision'), ...strings('message') } },
+      },
+    },
+  },
+  Checkpoint: {
+    type: 'object',
+    properties: { ...strings('note', 'key', 'hash'), ...whole('revision', 'epoch') },
+  },
+  Denials: {
+    type: 'object',
+    properties: {
+      items: {
+        type: 'array',
+        items: {
+          type: 'object',
+          properties: {
+            ...whole('id', 'status'),
+            ...strings('at', 'method', 'path', 'code', 'requestId'),
+            actor: { type: ['string', 'null'] },
+            role: { type: ['string', 'null'] },
+            address: { type: ['string', 'null'] },
+          },
+        },
+      },
+      nextCursor: { type: ['string', 'null'] },
+    },
+  },
   Diff: {
     type: 'object',
     properties: { ...whole('from', 'to'), changes: { type: 'array', items: ref('Change') } },

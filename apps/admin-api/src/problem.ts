@@ -4,7 +4,7 @@ import { CODES, refuse, type Refusal, type RefusalCode } from '@signalbox/model'
 import { DatabaseUnavailable } from '@signalbox/store'
 import { type FastifyReply, type FastifyRequest } from 'fastify'
 import { Refused } from './refused.ts'
-import { requestIdOf } from './request.ts'
+import { type AdminRequest, requestIdOf } from './request.ts'
 
 const RETRY_AFTER_S = '1'
 const RETRY_LATER = new Set<RefusalCode>(['database_unavailable', 'write_queue_full'])
@@ -34,6 +34,7 @@ export function problemOf(refusal: Refusal, requestId: string) {
 }
 
 export function sendProblem(reply: FastifyReply, refusal: Refusal, requestId: string): void {
+  ;(reply.request as AdminRequest).refusedWith = refusal.code
   if (RETRY_LATER.has(refusal.code)) void reply.header('retry-after', RETRY_AFTER_S)
   void reply
     .status(CODES[refusal.code].status)

@@ -5,6 +5,7 @@ import {
   type Actor,
   type FieldProblem,
   type Intent,
+  type RefusalCode,
   SOURCES,
   type Source,
   toHex,
@@ -16,6 +17,8 @@ import { refused } from './refused.ts'
 export interface AdminRequest extends FastifyRequest {
   actor?: Actor
   rawBody?: Buffer
+  /** The code of the problem that was answered. */
+  refusedWith?: RefusalCode
 }
 
 export const WAIT_MS_MAX = 60_000
@@ -52,6 +55,12 @@ export function readQuery(request: AdminRequest, allowed: readonly string[]): Qu
   if (problems.length > 0)
     throw refused('unknown_parameter', 'the query is not as it should be', problems)
   return given as Query
+}
+
+/** An RFC 3339 time; undefined where the text is none. */
+export function parseTime(text: string): Date | undefined {
+  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? new Date(text) : undefined
+  return time && !Number.isNaN(time.getTime()) ? time : undefined
 }
 
 export function wrongParameter(path: string, message: string) {

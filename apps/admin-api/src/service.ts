@@ -28,7 +28,7 @@ import { type AdminConfig } from './config.ts'
 import { type Convergence, type Fleet, type LogEnd } from './fleet.ts'
 import { presentChange, presentResource } from './masking.ts'
 import { Refused, refused } from './refused.ts'
-import { type WriteOptions } from './request.ts'
+import { parseTime, type WriteOptions } from './request.ts'
 import { Sealing } from './sealing.ts'
 import { type Statuses } from './statuses.ts'
 
@@ -121,8 +121,8 @@ export class AdminService {
   async #revisionOf(asOf: string | undefined): Promise<number | undefined> {
     if (asOf === undefined) return undefined
     if (/^\d{1,15}$/.test(asOf)) return Number(asOf)
-    const time = /^\d{4}-\d\d-\d\dT/.test(asOf) ? new Date(asOf) : undefined
-    if (time && !Number.isNaN(time.getTime())) return this.deps.store.revisionAt(time)
+    const time = parseTime(asOf)
+    if (time) return this.deps.store.revisionAt(time)
     const problem = { path: 'asOf', message: 'expected a revision or an RFC 3339 time' }
     throw refused('unknown_parameter', 'asOf is not as it should be', [problem])
   }

@@ -5,8 +5,6 @@ import { type Bus } from '@signalbox/bus'
 import {
   answerOps,
   type Clock,
-  Counter,
-  Histogram,
   type ListenAddress,
   listenError,
   type Log,
@@ -20,8 +18,10 @@ import { createFindActor } from './actors.ts'
 import { AuditController } from './audit.controller.ts'
 import { readBodies } from './body.ts'
 import { ChangesController } from './changes.controller.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { ConfigController } from './config.controller.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
+import { Denials } from './denials.ts'
 import { serveDocs } from './docs-page.ts'
 import { Events } from './events.ts'
 import { createFleet } from './fleet.ts'
@@ -29,12 +29,14 @@ import { requireTokens } from './guard.ts'
 import { watchMethods } from './methods.ts'
 import { ObservedController } from './observed.controller.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
+import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
-import { type AdminRequest, newRequestId, requestIdOf } from './request.ts'
+import { newRequestId } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
+import { watchRequests } from './watch-requests.ts'
 
 export interface AdminDeps {
   readonly store: Store
@@ -84,9 +86,11 @@ export async function startAdminApi(
     detail: { bus: bus.connected() ? 'connected' : 'not connected: changes are published later' },
   })
 
-  const app = await createApp({ service, events, log })
+  const denials = new Denials({ store, clock, log, metrics })
+  const checkpoints = new Checkpoints({ config, store, clock, log })
+  const app = await createApp({ service, events, checkpoints, log })
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance()
-  watchRequests(fastify, { log, clock, metrics })
+  watchRequests(fastify, { log, clock, metrics, denials })
   fastify.addHook('onSend', async (_request, reply) => {
     // Else its connection would stay open, idle, and hold up the stop.
     if (drain.begun) void reply.header('connection', 'close')
@@ -119,6 +123,8 @@ export async function startAdminApi(
       cancel()
       for (const end of ends) end()
       await publisher.stop()
+      await checkpoints.stop()
+      await denials.stop()
     },
   }
 }
@@ -126,10 +132,16 @@ export async function startAdminApi(
 interface AppParts {
   readonly service: AdminService
   readonly events: Events
+  readonly checkpoints: Checkpoints
   readonly log: Log
 }
 
-function createApp({ service, events, log }: AppParts): Promise<NestFastifyApplication> {
+function createApp({
+  service,
+  events,
+  checkpoints,
+  log,
+}: AppParts): Promise<NestFastifyApplication> {
   class AdminModule {}
   const module = {
     module: AdminModule,
@@ -139,11 +151,13 @@ function createApp({ service, events, log }: AppParts): Promise<NestFastifyAppli
       ConfigController,
       TimeController,
       AuditController,
+      ProofController,
       ObservedController,
     ],
     providers: [
       { provide: AdminService, useValue: service },
       { provide: Events, useValue: events },
+      { provide: Checkpoints, useValue: checkpoints },
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],
   }
@@ -158,51 +172,6 @@ function createApp({ service, events, log }: AppParts): Promise<NestFastifyAppli
     bodyParser: false,
     logger: false,
     abortOnError: false,
-  })
-}
-
-/**
- * Counts and logs each request (no body, no header), and sets the headers that all answers carry.
- */
-function watchRequests(
-  fastify: FastifyInstance,
-  { log, clock, metrics }: { log: Log; clock: Clock; metrics: Metrics },
-): void {
-  const requests = new Counter({
-    name: 'http_requests_total',
-    help: 'Requests, by method, endpoint and status',
-    labelNames: ['method', 'endpoint', 'status'],
-    registers: [metrics],
-  })
-  const durations = new Histogram({
-    name: 'http_request_duration_seconds',
-    help: 'Time from the head of a request to the end of its answer',
-    labelNames: ['method', 'endpoint'],
-    registers: [metrics],
-  })
-  const started = new WeakMap<object, number>()
-  fastify.addHook('onRequest', (request, reply, done) => {
-    started.set(request, clock.monotonicMs())
-    void reply.header('x-request-id', requestIdOf(request))
-    void reply.header('x-content-type-options', 'nosniff')
-    void reply.header('cache-control', 'no-store')
-    done()
-  })
-  fastify.addHook('onResponse', (request, reply, done) => {
-    const endpoint = request.routeOptions.url ?? 'other'
-    const { method } = request
-    const status = reply.statusCode
-    requests.inc({ method, endpoint, status: String(status) })
-    const nowMs = clock.monotonicMs()
-    const tookMs = nowMs - (started.get(request) ?? nowMs)
-    durations.observe({ method, endpoint }, tookMs / 1_000)
-    const durationMs = Math.round(tookMs)
-    const actor = (request as AdminRequest).actor?.id ?? null
-    log.info(
-      { method, endpoint, status, actor, durationMs, requestId: requestIdOf(request) },
-      'request',
-    )
-    done()
   })
 }
 

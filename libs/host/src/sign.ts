@@ -37,7 +37,7 @@ export function signBytes(bytes: Uint8Array, key: KeyObject): Uint8Array {
   return new Uint8Array(sign(null, bytes, key))
 }
 
-/** Whether the signature is one of these bytes under this public key; false for a key that is none. */
+/** Whether the signature is one of these bytes under this key; false for a key that is none. */
 export function verifyBytes(
   bytes: Uint8Array,
   signature: Uint8Array,

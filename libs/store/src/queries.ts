@@ -59,7 +59,7 @@ export async function readRevision(
 /** Revisions, newest first, each with the specs before and after. */
 export async function readRevisions(
   reader: Reader,
-  { before, limit, actor, resource, id }: RevisionFilter,
+  { before, limit, actor, resource, id, from, to }: RevisionFilter,
 ): Promise<readonly RevisionRecord[]> {
   const { prisma, fleet } = reader
   const touched = { ...(resource && { resource }), ...(id !== undefined && { id }) }
@@ -69,6 +69,9 @@ export async function readRevisions(
         fleet,
         ...(before !== undefined && { revision: { lt: BigInt(before) } }),
         ...(actor !== undefined && { actor }),
+        ...((from ?? to) && {
+          committedAt: { ...(from && { gte: from }), ...(to && { lte: to }) },
+        }),
         ...(Object.keys(touched).length > 0 && { events: { some: touched } }),
       },
       orderBy: { revision: 'desc' },

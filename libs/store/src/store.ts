@@ -76,6 +76,9 @@ export interface RevisionFilter {
   readonly actor?: string
   readonly resource?: ResourceName
   readonly id?: string
+  /** Committed at or after, and at or before. */
+  readonly from?: Date
+  readonly to?: Date
 }
 
 /** A signed note about the log's end at a revision. */
