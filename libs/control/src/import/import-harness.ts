@@ -63,7 +63,7 @@ function isReported(place: Place, unmapped: readonly Unmapped[]): boolean {
   return unmapped.some((one) => path === one.path || path.startsWith(`${one.path}.`))
 }
 
-const NONSENSE = [[true]]
+const NONSENSE = [[[true]], { nonsense: true }]
 
 /**
  * Leaves of an importable document that got lost: they are not reported, and nobody reads them
@@ -71,16 +71,17 @@ const NONSENSE = [[true]]
  */
 export function lostLeaves(importer: Importer, input: unknown, env: Env = {}): readonly string[] {
   const { unmapped } = importedBy(importer, input, env)
+  const noticed = (place: Place, other: unknown): boolean => {
+    const result = importer(replaced(input, place, other), env)
+    return !result.ok && result.error.some(({ path }) => path === place.join('.'))
+  }
   return leavesOf(input)
     .filter((place) => !isReported(place, unmapped))
-    .filter((place) => {
-      const result = importer(replaced(input, place, NONSENSE), env)
-      return result.ok || !result.error.some(({ path }) => path === place.join('.'))
-    })
+    .filter((place) => !NONSENSE.some((other) => noticed(place, other)))
     .map((place) => place.join('.'))
 }
 
-/** What the control plane says to the whole document on an empty log; undefined where it takes it. */
+/** What the control plane says to the document on an empty log; undefined where it takes it. */
 export function refusalOf({ backends, routes, policies }: ConfigDocument): unknown {
   const create = (resource: Command['resource'], specs: Record<string, unknown>): Command[] =>
     Object.entries(specs).map(([id, spec]) => ({ op: 'create', resource, id, spec }))

@@ -136,3 +136,11 @@ describe('the shape of a file', () => {
     expect(read.unmapped(unread)).toEqual([{ path: '__proto__.a', why: 'unread' }])
   })
 })
+
+it('an empty section or list says nothing, and is not reported', () => {
+  const read = reader({ a: {}, b: [], c: null, d: {} })
+  read.names(['a'])
+  read.items(['b'])
+  read.names(['c'])
+  expect(read.unmapped(unread)).toEqual([{ path: 'd', why: 'there is no value here' }])
+})

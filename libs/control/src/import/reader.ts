@@ -44,6 +44,7 @@ export class Reader {
   /** The names of a mapping; none where nothing is written. */
   names(path: Path): readonly string[] {
     const value = this.at(path)
+    if (isEmpty(value)) this.take(path)
     if (value === undefined || value === null) return []
     if (isMapping(value)) return Object.keys(value)
     this.problem(path, 'expected a mapping of names to values')
@@ -53,6 +54,7 @@ export class Reader {
   /** The paths of a list's items; none where nothing is written. */
   items(path: Path): readonly Path[] {
     const value = this.at(path)
+    if (isEmpty(value)) this.take(path)
     if (value === undefined || value === null) return []
     if (Array.isArray(value)) return value.map((_, index) => [...path, String(index)])
     this.problem(path, 'expected a list')
@@ -189,7 +191,8 @@ function member(value: unknown, name: string): unknown {
 }
 
 function isEmpty(value: unknown): boolean {
-  return value === undefined || value === null || Array.isArray(value) || isMapping(value)
+  if (Array.isArray(value) || isMapping(value)) return Object.keys(value).length === 0
+  return value === undefined || value === null
 }
 
 /** What a variable holds is text, also where it is meant as a number. */

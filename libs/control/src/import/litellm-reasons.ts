@@ -1,0 +1,96 @@
+/** Sections that have to be mappings. */
+export const LITELLM_SECTIONS = [
+  'router_settings',
+  'litellm_settings',
+  'general_settings',
+  'environment_variables',
+] as const
+
+const processSetting = (variable: string) => `belongs to the process: set ${variable}`
+const notYet = (what: string) => `this version of Signalbox has no ${what}`
+
+const RATE = notYet('limits of requests or tokens by time')
+const COST = notYet('prices and budgets')
+const CACHE = notYet('response cache')
+const CLIENT_KEYS = notYet('keys of clients')
+const BREAKER = notYet('setting for when a backend is left out and for how long')
+const ERRORS = 'Signalbox passes an error that a backend answered on, and falls back for none'
+const BODY = 'Signalbox sends a request on as the client wrote it'
+const LOGGING = 'Signalbox has metrics at /metrics and lines of JSON: see SIGNALBOX_LOG'
+const SHARED = 'proxies of Signalbox share no state in Redis'
+const PATTERN = 'belongs to a route, and a pattern makes none'
+const PARAM = 'model_list.*.litellm_params'
+
+/** Why a key of a LiteLLM file is not taken over. Keys that specs can hold are not here. */
+export const LITELLM_REASONS: Readonly<Record<string, string>> = {
+  [`${PARAM}.rpm`]: RATE,
+  [`${PARAM}.tpm`]: RATE,
+  [`${PARAM}.max_budget`]: COST,
+  [`${PARAM}.budget_duration`]: COST,
+  [`${PARAM}.input_cost_per_token`]: COST,
+  [`${PARAM}.output_cost_per_token`]: COST,
+  [`${PARAM}.api_version`]: 'Azure is called through its v1 API, which wants no version',
+  [`${PARAM}.organization`]: notYet('headers that are added for a backend'),
+  [`${PARAM}.extra_headers`]: notYet('headers that are added for a backend'),
+  [`${PARAM}.headers`]: notYet('headers that are added for a backend'),
+  [`${PARAM}.tags`]: notYet('routing by tags'),
+  [`${PARAM}.drop_params`]: BODY,
+  [`${PARAM}.weight`]: PATTERN,
+  [`${PARAM}.order`]: PATTERN,
+  [`${PARAM}.timeout`]: PATTERN,
+  [`${PARAM}.stream_timeout`]: PATTERN,
+  [`${PARAM}.num_retries`]: PATTERN,
+  [`${PARAM}.max_retries`]: PATTERN,
+  [`${PARAM}.max_parallel_requests`]: PATTERN,
+  [PARAM]: `not a setting of Signalbox; ${BODY}`,
+  'model_list.*.model_info': notYet('model metadata and prices'),
+  'router_settings.allowed_fails': BREAKER,
+  'router_settings.allowed_fails_policy': BREAKER,
+  'router_settings.cooldown_time': BREAKER,
+  'router_settings.disable_cooldowns': BREAKER,
+  'router_settings.retry_after': 'a retry goes at once to another backend',
+  'router_settings.retry_policy': 'Signalbox tries again only where nothing was sent',
+  'router_settings.model_group_retry_policy': 'Signalbox tries again only where nothing was sent',
+  'router_settings.context_window_fallbacks': ERRORS,
+  'router_settings.content_policy_fallbacks': ERRORS,
+  'router_settings.redis_host': SHARED,
+  'router_settings.redis_port': SHARED,
+  'router_settings.redis_password': SHARED,
+  'router_settings.redis_url': SHARED,
+  'router_settings.redis_db': SHARED,
+  'router_settings.cache_responses': CACHE,
+  'router_settings.enable_tag_filtering': notYet('routing by tags'),
+  'router_settings.tag_filtering_match_any': notYet('routing by tags'),
+  'router_settings.default_max_parallel_requests': "write it as each backend's limits.concurrency",
+  'router_settings.provider_budget_config': COST,
+  'router_settings.default_litellm_params': BODY,
+  'litellm_settings.drop_params': BODY,
+  'litellm_settings.modify_params': BODY,
+  'litellm_settings.cache': CACHE,
+  'litellm_settings.cache_params': CACHE,
+  'litellm_settings.context_window_fallbacks': ERRORS,
+  'litellm_settings.content_policy_fallbacks': ERRORS,
+  'litellm_settings.callbacks': LOGGING,
+  'litellm_settings.success_callback': LOGGING,
+  'litellm_settings.failure_callback': LOGGING,
+  'litellm_settings.service_callbacks': LOGGING,
+  'litellm_settings.set_verbose': LOGGING,
+  'litellm_settings.json_logs': LOGGING,
+  'litellm_settings.max_budget': COST,
+  'litellm_settings.budget_duration': COST,
+  'general_settings.master_key': `${CLIENT_KEYS}; the admin API's own is SIGNALBOX_ADMIN_TOKEN`,
+  'general_settings.database_url': processSetting('SIGNALBOX_DATABASE_URL'),
+  'general_settings.custom_auth': CLIENT_KEYS,
+  'general_settings.enable_jwt_auth': CLIENT_KEYS,
+  'general_settings.alerting': notYet('alerts of its own: use the metrics'),
+  'general_settings.alerting_threshold': notYet('alerts of its own: use the metrics'),
+  'general_settings.background_health_checks':
+    'probes cost no tokens and are on; health.enabled of a backend turns them off',
+  'general_settings.max_parallel_requests': "write it as each backend's limits.concurrency",
+  'general_settings.global_max_parallel_requests': notYet('limit of all requests of a proxy'),
+  general_settings: 'a setting of the process of LiteLLM that Signalbox has no like of',
+  environment_variables: 'nothing that is imported refers to it',
+  guardrails: notYet('guardrails'),
+  mcp_servers: notYet('MCP servers'),
+  credential_list: notYet('named credentials: write the key at each deployment'),
+}
