@@ -11,7 +11,7 @@ import {
 } from './endpoint.ts'
 import { isMapping, type Path, type Reader } from './reader.ts'
 import { firstOf, misfit, outside } from './settings.ts'
-import { freeId, slug } from './slug.ts'
+import { idSource, slug } from './slug.ts'
 import { plain } from './strategy-names.ts'
 
 const BACKENDS: Path = ['backends']
@@ -40,6 +40,7 @@ type BackendDrafts = ReadonlyMap<string, BackendDraft>
 /** The backends by id, in the order of the file. */
 export function readBackends(reader: Reader): BackendDrafts {
   const drafts = new Map<string, BackendDraft>()
+  const idOf = idSource()
   for (const path of reader.items(BACKENDS)) {
     if (!isMapping(reader.at(path))) {
       reader.problem(path, 'expected a mapping with a url')
@@ -48,7 +49,7 @@ export function readBackends(reader: Reader): BackendDrafts {
     const draft = readBackend(reader, path)
     const name = reader.text([...path, 'name'])
     if (!draft) continue
-    drafts.set(freeId(slug(name ?? hostOf(draft.url), 'backend'), drafts), draft)
+    drafts.set(idOf(slug(name ?? hostOf(draft.url), 'backend')), draft)
   }
   return drafts
 }
@@ -126,14 +127,17 @@ function readWeight(reader: Reader, path: Path): number | undefined {
 /** The drafts with the weights of `routing.weights`, which win over a backend's own. */
 export function weighByUrl(reader: Reader, drafts: BackendDrafts): BackendDrafts {
   const weighed = new Map(drafts)
+  const byUrl = Map.groupBy(drafts, ([, draft]) => sameUrl(draft.url))
   for (const name of reader.names(WEIGHTS)) {
     const path = [...WEIGHTS, name]
     const weight = readWeight(reader, path)
-    if (!isUrl(name)) {
+    const url = reader.expanded(path, name)
+    if (url === undefined) continue
+    if (!isUrl(url)) {
       reader.problem(path, 'expected the URL of a backend in front of the weight')
       continue
     }
-    const meant = [...drafts].filter(([, draft]) => sameUrl(draft.url) === sameUrl(name))
+    const meant = byUrl.get(sameUrl(url)) ?? []
     if (meant.length === 0) reader.leave(path, 'no backend of this file is imported with this URL')
     if (weight === undefined) continue
     for (const [id, draft] of meant) {

@@ -205,6 +205,15 @@ describe('a backend', () => {
     ])
   })
 
+  it('is found by a weight whose URL has a variable in it', () => {
+    const url = 'http://${HOST}:11434'
+    const file = { routing: { weights: { [url]: 4 } }, backends: [{ url, name: 'b' }] }
+    const { config, unmapped } = imported(file, { HOST: 'gpu-1' })
+    expect(config.backends).toEqual({ b: expect.objectContaining({ weight: 4 }) })
+    expect(unmapped).toEqual([])
+    expect(pathsOf(problems(file))).toEqual(['backends.0.url', `routing.weights.${url}`])
+  })
+
   it('is left out and reported where its URL is one that Signalbox does not call', () => {
     const { config, unmapped } = imported({
       backends: [{ url: 'unix:///run/llm.sock' }, { url: 'http://u:secret@h.test' }],

@@ -3,7 +3,7 @@ import { type Draft, type Fragment } from './document.ts'
 import { sameUrl } from './endpoint.ts'
 import { type Deployment } from './litellm-deployments.ts'
 import { type Reader } from './reader.ts'
-import { freeId, slug } from './slug.ts'
+import { idSource, slug } from './slug.ts'
 
 export interface LiteLlmBackends {
   readonly drafts: ReadonlyMap<string, Draft>
@@ -17,17 +17,15 @@ const SHARED = 'several deployments share this backend, whose limit would be for
  * the names of model_list and no others, and those are routes. One of `*` discovers them.
  */
 export function backendsOf(reader: Reader, deployments: readonly Deployment[]): LiteLlmBackends {
-  const groups = new Map<string, Deployment[]>()
-  for (const deployment of deployments) {
-    const { endpoint, apiKey } = deployment
-    const key = JSON.stringify([endpoint.kind, sameUrl(endpoint.url), apiKey ?? null])
-    groups.set(key, [...(groups.get(key) ?? []), deployment])
-  }
+  const groups = Map.groupBy(deployments, ({ endpoint: { kind, url }, apiKey }) =>
+    JSON.stringify([kind, sameUrl(url), apiKey ?? null]),
+  )
+  const newId = idSource()
   const drafts = new Map<string, Draft>()
   const idOf = new Map<Deployment, string>()
   for (const [first, ...others] of groups.values()) {
     if (!first) continue
-    const id = freeId(slug(first.endpoint.title, first.endpoint.kind), drafts)
+    const id = newId(slug(first.endpoint.title, first.endpoint.kind))
     drafts.set(id, { spec: specOf(reader, [first, ...others]), origin: first.path })
     for (const deployment of [first, ...others]) idOf.set(deployment, id)
   }

@@ -23,12 +23,13 @@ export interface Deployment {
 
 /** Parameters of a deployment that are a route's policy in Signalbox. */
 const OVERRIDES = {
-  timeout: reads.duration((ms) => ({ timeouts: { totalMs: ms, streamTotalMs: ms } })),
+  timeout: readTimeout,
   stream_timeout: reads.duration((streamTotalMs) => ({ timeouts: { streamTotalMs } })),
   num_retries: reads.integer((maxRetries) => ({ retry: { maxRetries } })),
 }
 export const OVERRIDE_KEYS = Object.keys(OVERRIDES) as readonly (keyof typeof OVERRIDES)[]
 
+const STREAM_TIMEOUT: Path = ['router_settings', 'stream_timeout']
 const NO_ENDPOINT = {
   'no-kind': 'Signalbox has no kind of backend for this provider',
   'no-base': 'no api_base says where this provider is',
@@ -140,6 +141,14 @@ function readKey(
   const problem = said ? apiKeyProblem(said) : undefined
   if (problem) reader.problem(path, problem)
   return said || undefined
+}
+
+/** It holds for streams too, unless there is a timeout for the streams of all deployments. */
+function readTimeout(reader: Reader, path: Path): Fragment | undefined {
+  const ms = reader.durationMs(path)
+  if (ms === undefined) return undefined
+  const forStreams = reader.has(STREAM_TIMEOUT) ? {} : { streamTotalMs: ms }
+  return { timeouts: { totalMs: ms, ...forStreams } }
 }
 
 function readConcurrency(reader: Reader, path: Path): number | undefined {

@@ -64,3 +64,15 @@ describe('names', () => {
     expect(left).not.toContain('router_settings.fallbacks.0.a.8')
   })
 })
+
+it('a list for all that is longer than a route is reported from there on', () => {
+  const list = new Array<string>(12).fill('b')
+  const { config, unmapped } = imported({
+    model_list: [at('a'), at('b')],
+    litellm_settings: { default_fallbacks: list },
+  })
+  const { a, b } = config.routes as Record<string, { tiers: unknown[] }>
+  expect([a?.tiers.length, b?.tiers.length]).toEqual([10, 1])
+  const path = 'litellm_settings.default_fallbacks'
+  expect(pathsOf(unmapped)).toEqual([path, `${path}.9`, `${path}.10`, `${path}.11`])
+})

@@ -7,6 +7,7 @@ type Routes = ReadonlyMap<string, RouteDraft>
 
 const ALIASES: Path = ['router_settings', 'model_group_alias']
 const TIERS_MAX = 10
+const TOO_LONG = `a route has at most ${TIERS_MAX} tiers`
 const NO_ROUTE = 'no deployment of this model is imported'
 const LIKE_TIERS =
   'taken as further tiers: used where no backend of the model can be reached. LiteLLM also ' +
@@ -14,18 +15,22 @@ const LIKE_TIERS =
 
 /** The routes with the names of model_group_alias. */
 export function withAliases(reader: Reader, routes: Routes): Routes {
-  const named = new Map(routes)
+  const aliases = new Map<RouteDraft, string[]>()
   for (const alias of reader.names(ALIASES)) {
     const path = [...ALIASES, alias]
     const model = readAliased(reader, path)
     if (model === undefined) continue
-    const route = named.get(model)
+    const route = routes.get(model)
     const why = route ? aliasMisfit(alias, routes) : NO_ROUTE
     if (route && why === undefined) {
-      named.set(model, { ...route, aliases: [...route.aliases, alias] })
+      const all = aliases.get(route)
+      if (all) all.push(alias)
+      else aliases.set(route, [alias])
     } else reader.leave(path, why ?? NO_ROUTE)
   }
-  return named
+  return new Map(
+    [...routes].map(([id, route]) => [id, { ...route, aliases: aliases.get(route) ?? [] }]),
+  )
 }
 
 function readAliased(reader: Reader, path: Path): string | undefined {
@@ -78,7 +83,7 @@ function chained(
   for (const { path, route: other } of fallbacks) {
     const longer = [...tiers, ...other.tiers]
     if (longer.length <= TIERS_MAX) tiers = longer
-    else reader.leave(path, `a route has at most ${TIERS_MAX} tiers`)
+    else reader.leave(path, TOO_LONG)
   }
   return tiers
 }
@@ -104,7 +109,8 @@ function readFallbacks(reader: Reader, routes: Routes): Fallbacks {
     }
   }
   for (const path of [general, lists]) if (path) reader.leave(path, LIKE_TIERS)
-  return { bySource, others }
+  for (const { path } of others.slice(TIERS_MAX)) reader.leave(path, TOO_LONG)
+  return { bySource, others: others.slice(0, TIERS_MAX) }
 }
 
 function settingPaths(key: string): readonly Path[] {

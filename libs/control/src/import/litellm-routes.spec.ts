@@ -40,6 +40,10 @@ describe('tiers', () => {
       [1e9, 1],
       [1000, 1],
     ],
+    [
+      [1e-9, 1],
+      [1, 1000],
+    ],
   ])('keep the proportion of the weights %j', (said, expected) => {
     const list = said.map((weight, index) => one(`m${index}`, { weight }))
     const targets = expected.map((weight, index) => target(id, `m${index}`, weight))

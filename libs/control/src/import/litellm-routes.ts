@@ -3,7 +3,7 @@ import { mergePatch } from '../merge-patch.ts'
 import { type Draft, type Fragment } from './document.ts'
 import { OVERRIDE_KEYS, type Deployment } from './litellm-deployments.ts'
 import { type Path, type Reader } from './reader.ts'
-import { freeId, slug } from './slug.ts'
+import { idSource, slug } from './slug.ts'
 
 export interface Tier {
   readonly targets: readonly Target[]
@@ -42,24 +42,37 @@ export function routesOf(
   deployments: readonly Deployment[],
   ground: Ground,
 ): RoutesAndPolicies {
-  const groups = new Map<string, Deployment[]>()
-  for (const deployment of deployments) {
-    if (deployment.name === undefined) continue
-    groups.set(deployment.name, [...(groups.get(deployment.name) ?? []), deployment])
-  }
-  const policies = new Map<string, Draft>()
-  if (Object.keys(ground.policy).length > 0) {
-    policies.set(DEFAULT_POLICY_ID, { spec: ground.policy, origin: ['router_settings'] })
-  }
+  const groups = Map.groupBy(deployments, ({ name }) => name)
+  const { policies, idOf } = policyBook(ground.policy)
   const routes = new Map<string, RouteDraft>()
   for (const [name, group] of groups) {
+    if (name === undefined) continue
     const origin = group[0]?.path ?? []
     const own = ownPolicy(reader, group)
     const spec = mergePatch(ground.policy, own) as Fragment
-    const policy = own && policyId({ name, spec, origin }, policies)
+    const policy = own && idOf(name, { spec, origin })
     routes.set(name, { origin, aliases: [], tiers: tiersOf(reader, group, ground), policy })
   }
   return { routes, policies }
+}
+
+/** Policies by id. One that says what another says already has that one's id. */
+function policyBook(defaults: Fragment) {
+  const policies = new Map<string, Draft>()
+  const ids = new Map<string, string>()
+  const newId = idSource([DEFAULT_POLICY_ID])
+  if (Object.keys(defaults).length > 0) {
+    policies.set(DEFAULT_POLICY_ID, { spec: defaults, origin: ['router_settings'] })
+    ids.set(canonicalJson(defaults), DEFAULT_POLICY_ID)
+  }
+  const idOf = (name: string, draft: Draft): string => {
+    const text = canonicalJson(draft.spec)
+    const id = ids.get(text) ?? newId(slug(name, 'policy'))
+    if (!policies.has(id)) policies.set(id, draft)
+    ids.set(text, id)
+    return id
+  }
+  return { policies, idOf }
 }
 
 /** What all deployments of a model say alike; undefined where that is nothing. */
@@ -80,19 +93,6 @@ function ownPolicy(reader: Reader, group: readonly Deployment[]): Fragment | und
 function leaveOverride(reader: Reader, params: Path, key: string): void {
   const written = reader.has([...params, key]) ? key : 'max_retries'
   reader.leave([...params, written], DISAGREE)
-}
-
-/** The id of a policy that says this: one that is there, or a new one named after the model. */
-function policyId(
-  { name, spec, origin }: Draft & { readonly name: string },
-  policies: Map<string, Draft>,
-): string {
-  const text = canonicalJson(spec)
-  for (const [id, policy] of policies) if (canonicalJson(policy.spec) === text) return id
-  const taken = new Set([...policies.keys(), DEFAULT_POLICY_ID])
-  const id = freeId(slug(name, 'policy'), taken)
-  policies.set(id, { spec, origin })
-  return id
 }
 
 /** By `order`, those without one last; within one, those that have no weight while others do. */
@@ -131,8 +131,13 @@ function target(deployment: Deployment, { idOf }: Ground): Target {
 function wholeWeights(weights: readonly number[]): readonly number[] {
   for (const scale of WEIGHT_SCALES) {
     const scaled = weights.map((weight) => Number((weight * scale).toFixed(6)))
-    if (scaled.every((weight) => Number.isInteger(weight) && weight <= WEIGHT_MAX)) return scaled
+    if (scaled.every(isWeight)) return scaled
   }
   const largest = Math.max(...weights)
   return weights.map((weight) => Math.max(1, Math.round((weight / largest) * WEIGHT_MAX)))
+}
+
+/** Not 0: that would be none at all, and what is scaled has one. */
+function isWeight(weight: number): boolean {
+  return Number.isInteger(weight) && weight >= 1 && weight <= WEIGHT_MAX
 }

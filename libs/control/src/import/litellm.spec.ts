@@ -116,7 +116,7 @@ describe('a whole file', () => {
     const retry = { maxRetries: 2 }
     expect(config.policies).toEqual({
       default: { strategy, timeouts, retry },
-      'gpt-4o-mini': { strategy, timeouts: { totalMs: 20_000, streamTotalMs: 20_000 }, retry },
+      'gpt-4o-mini': { strategy, timeouts: { ...timeouts, totalMs: 20_000 }, retry },
     })
   })
 

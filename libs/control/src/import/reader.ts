@@ -139,6 +139,12 @@ export class Reader {
     return [...found.values()]
   }
 
+  /** A name of the file, for one that has variables in it. */
+  expanded(path: Path, name: string): string | undefined {
+    const expanded = expand(name, this.#lookup)
+    return expanded.ok ? expanded.value : this.problem(path, expanded.error)
+  }
+
   #value(path: Path): { readonly value: unknown; readonly fromEnv: boolean } | undefined {
     const value = this.at(path)
     if (value === undefined || value === null) return undefined

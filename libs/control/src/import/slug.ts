@@ -11,10 +11,16 @@ export function slug(text: string, fallback: string): string {
   return dashed === '' ? fallback : dashed
 }
 
-/** The id, or with the first number behind it (from 2) that nobody has. */
-export function freeId(id: string, taken: { has(id: string): boolean }): string {
-  if (!taken.has(id)) return id
-  let number = 2
-  while (taken.has(`${id}-${number}`)) number++
-  return `${id}-${number}`
+/** Gives each wanted id, or with the first number behind it (from 2) that nobody has. */
+export function idSource(taken: readonly string[] = []): (wanted: string) => string {
+  const given = new Set(taken)
+  const numbers = new Map<string, number>()
+  return (wanted) => {
+    let id = wanted
+    let number = numbers.get(wanted) ?? 2
+    while (given.has(id)) id = `${wanted}-${number++}`
+    numbers.set(wanted, number)
+    given.add(id)
+    return id
+  }
 }
