@@ -7,14 +7,8 @@ import {
   type ResourceName,
   type Result,
 } from '@signalbox/model'
+import { type ConfigDocument } from '../config.ts'
 import { type Path, type Reader } from './reader.ts'
-
-/** The whole desired state as people write it: specs by id. A backend's may have an `apiKey`. */
-export interface ConfigDocument {
-  readonly backends: Record<string, unknown>
-  readonly routes: Record<string, unknown>
-  readonly policies: Record<string, unknown>
-}
 
 /** What the other program was told and Signalbox was not. `path` is as in the foreign file. */
 export interface Unmapped {
@@ -23,7 +17,7 @@ export interface Unmapped {
 }
 
 export interface Imported {
-  readonly config: ConfigDocument
+  readonly config: Required<ConfigDocument>
   readonly unmapped: readonly Unmapped[]
 }
 
