@@ -58,8 +58,8 @@ const RULES: Readonly<Record<string, RoomRule>> = {
     packages: TOOLS_OF_APPS,
   },
   'apps/standalone': {
-    rooms: ['model', 'store', 'bus', 'host', 'admin-api', 'health-probe', 'proxy'],
-    packages: [],
+    rooms: ['model', 'control', 'store', 'bus', 'host', 'admin-api', 'health-probe', 'proxy'],
+    packages: ['yaml', 'smol-toml'],
   },
   'libs/testing': {
     rooms: ['model', 'control', 'routing', 'dialects', 'store', 'bus', 'host'],

@@ -1,5 +1,5 @@
 // The product as a user starts it: real processes, the bundles, an empty data directory.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -89,8 +89,7 @@ describe('npm start', () => {
         (await fetch(`http://127.0.0.1:${ports.proxy}/healthz`).catch(() => null)) === null,
     )
     await up()
-    // Discovered models are observed, not configured: the probe finds them again.
-    await eventually(async () => (await chat('m1')).status === 200)
+    expect((await chat('m1')).status).toBe(200)
     const { items } = (await admin('GET', 'revisions')).json
     const created = items.find(
       (item: { changes: { id: string }[] }) => item.changes[0]?.id === 'b1',
@@ -135,6 +134,46 @@ describe('npm start', () => {
     },
     60_000,
   )
+
+  it('--config configures what its file names, and follows the file on the next start', async () => {
+    backend = await startMockBackend({ models: ['m1'] })
+    const file = join(folder, 'router.yaml')
+    const spec = `{kind: openai-compatible, url: '${backend.url}', models: [m1]}`
+    writeFileSync(file, `backends: {one: ${spec}, two: ${spec}}\n`)
+    const first = await up(['--config', file])
+    expect((await chat('m1')).status).toBe(200)
+    expect((await admin('GET', 'sets/config-file')).json.spec.members).toHaveLength(2)
+    await end(first, 'SIGTERM')
+
+    writeFileSync(file, `selection_strategy: LeastLatency\nbackends: [{url: '${backend.url}'}]\n`)
+    const second = await up(['--config', file])
+    const { json } = await admin('GET', 'config')
+    expect(Object.keys(json.backends)).toEqual(['127-0-0-1'])
+    expect(json.policies.default.strategy).toBe('LeastLatency')
+    await end(second, 'SIGTERM')
+
+    writeFileSync(file, 'backends: {one: {kind: abacus, url: nowhere}}\n')
+    const third = start(['--config', file])
+    expect(await third.exited).toBe(78)
+    expect(third.errors()).toMatch(/router.yaml is not valid:\n {2}backends.one.kind: /)
+  }, 120_000)
+
+  it('starts its database again when that is killed; no client notices', async () => {
+    await up(['--demo'])
+    const pid = Number(readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[0])
+    process.kill(pid, 'SIGKILL')
+    const write = () => admin('POST', 'policies', { id: 'p', spec: {} })
+    const statuses: number[] = []
+    await eventually(async () => {
+      statuses.push((await chat('demo-small')).status)
+      return (await write()).status === 409 || (await write()).status === 201
+    })
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    const after = Number(
+      readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[0],
+    )
+    expect(after).not.toBe(pid)
+  }, 120_000)
 
   it('whose port is taken names the port and the variable', async () => {
     const taken = createServer()

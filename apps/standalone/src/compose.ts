@@ -17,12 +17,13 @@ import {
   systemClock,
 } from '@signalbox/host'
 import { findMigrations, migrate, openStore } from '@signalbox/store'
+import { readConfigFile } from './config-file.ts'
 import { keepDatabase } from './database.ts'
 import { keepSecret, lockDataDir, openDataDir } from './data-dir.ts'
 import { startDemoBackend } from './demo.ts'
 import { type Flags } from './flags.ts'
 import { type ProxyProcess, startProxies } from './proxies.ts'
-import { registerBackends } from './register.ts'
+import { applyConfigFile, registerBackends } from './register.ts'
 import { greet } from './greeting.ts'
 
 /**
@@ -55,7 +56,8 @@ interface Parts {
 }
 
 async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): Promise<void> {
-  const env = withSecrets(given, dataDir)
+  const file = flags.config === undefined ? undefined : readConfigFile(flags.config, given)
+  const env = withSecrets({ ...file?.env, ...given }, dataDir)
   const config = { admin: readAdminConfig(env), probe: readProbeConfig(env) }
   const levels = readLevels(env, 'warn')
   const shared = { clock: systemClock, random: Math.random }
@@ -96,6 +98,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   const token = config.admin.tokens.admin ?? ''
   const registered = [...(demo ? [demo.backend] : []), ...detected]
   await registerBackends(registered, { address: admin.address, token })
+  if (file) await applyConfigFile(file, { address: admin.address, token })
   greet({
     admin: admin.address,
     probe: probe.address,
@@ -104,6 +107,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
       ? 'SIGNALBOX_ADMIN_TOKEN'
       : join(dataDir, 'admin-token'),
     dataDir: join(dataDir),
+    file: file ?? null,
     backends: await store.snapshot(),
     demo: demo !== undefined,
     elapsedMs: systemClock.monotonicMs() - startedMs,

@@ -7,14 +7,17 @@ export interface Flags {
   /** Where everything lies; undefined: SIGNALBOX_DATA_DIR, or .signalbox. */
   readonly dataDir: string | undefined
   readonly proxies: number
+  /** A file whose content is configured on every start. */
+  readonly config: string | undefined
 }
 
 const PROXIES_MAX = 16
 
-export const USAGE = `npm start -- [--demo] [--data DIR] [--proxies N]
-  --demo       adds a simulated backend (models demo-small and demo-large)
-  --data DIR   where data, keys and tokens lie (default .signalbox)
-  --proxies N  how many proxies run, 1 to ${PROXIES_MAX} (default 1)`
+export const USAGE = `npm start -- [--demo] [--config FILE] [--data DIR] [--proxies N]
+  --demo         adds a simulated backend (models demo-small and demo-large)
+  --config FILE  backends, routes and policies (YAML or TOML), applied on every start
+  --data DIR     where data, keys and tokens lie (default .signalbox)
+  --proxies N    how many proxies run, 1 to ${PROXIES_MAX} (default 1)`
 
 /** Reads the command line. Throws ConfigError for a flag that there is not, or a wrong value. */
 export function readFlags(args: readonly string[]): Flags {
@@ -26,7 +29,9 @@ export function readFlags(args: readonly string[]): Flags {
     )
   }
   if (values.data === '') throw new ConfigError('--data is empty; expected a directory')
-  return { demo: values.demo ?? false, dataDir: values.data, proxies }
+  if (values.config === '') throw new ConfigError('--config is empty; expected a file')
+  const { demo = false, data: dataDir, config } = values
+  return { demo, dataDir, proxies, config }
 }
 
 function parse(args: readonly string[]) {
@@ -37,6 +42,7 @@ function parse(args: readonly string[]) {
         demo: { type: 'boolean' },
         data: { type: 'string' },
         proxies: { type: 'string' },
+        config: { type: 'string' },
       },
     }).values
   } catch (error) {

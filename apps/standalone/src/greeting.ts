@@ -1,5 +1,7 @@
+import { type Unmapped } from '@signalbox/control'
 import { type ListenAddress, VERSION } from '@signalbox/host'
 import { type Snapshot } from '@signalbox/model'
+import { type ConfigFile } from './config-file.ts'
 import { urlOf } from './url.ts'
 
 export interface Greeting {
@@ -8,6 +10,8 @@ export interface Greeting {
   readonly proxies: readonly ListenAddress[]
   readonly tokenFile: string
   readonly dataDir: string
+  /** What `--config` named. */
+  readonly file: ConfigFile | null
   readonly backends: Snapshot | null
   readonly demo: boolean
   readonly elapsedMs: number
@@ -26,6 +30,7 @@ function render({
   proxies,
   tokenFile,
   dataDir,
+  file,
   backends,
   demo,
   elapsedMs,
@@ -41,6 +46,7 @@ function render({
     `  probe     ${urlOf(probe)}`,
     `  token     ${tokenFile}`,
     `  data      ${dataDir}`,
+    ...(file ? [`  config    ${file.path}`, ...file.unmapped.map(unmappedLine)] : []),
     `  backends  ${list.length > 0 ? list.join(', ') : 'none yet'}`,
     '',
     list.length > 0 ? 'Ask it something:' : 'Add a backend:',
@@ -49,6 +55,10 @@ function render({
     '',
     'Ctrl-C drains and stops.',
   ].join('\n')
+}
+
+function unmappedLine({ path, why }: Unmapped): string {
+  return `            not used: ${path} (${why})`
 }
 
 function askWith(proxy: ListenAddress | undefined, demo: boolean): string {
