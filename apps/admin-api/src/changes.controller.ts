@@ -38,7 +38,7 @@ function readOperation(operation: unknown, index: number): Command {
   const at = (path: string, message: string) =>
     wrong([{ path: `operations.${index}.${path}`, message }])
   const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw at(unknown, 'unknown field')
+  if (unknown !== undefined) throw at(unknown, 'unknown field; expected op, resource, id, spec')
   const name = RESOURCES.find((one) => one === resource || DEFINITIONS[one].plural === resource)
   if (!name) throw at('resource', `expected one of ${RESOURCES.join(', ')}`)
   if (typeof id !== 'string') throw at('id', 'expected text')

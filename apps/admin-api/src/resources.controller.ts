@@ -155,7 +155,7 @@ export function readBody(request: AdminRequest, known: readonly string[]): Recor
     throw refused('malformed_body', 'expected a JSON object as the body')
   }
   const errors = Object.keys(body).flatMap((path): FieldProblem[] =>
-    known.includes(path) ? [] : [{ path, message: 'unknown field' }],
+    known.includes(path) ? [] : [{ path, message: `unknown field; expected ${known.join(', ')}` }],
   )
   if (errors.length > 0) throw refused('validation_failed', 'the body has unknown fields', errors)
   return body as Record<string, unknown>

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, labels, modelName, weight } from './fields.ts'
+import { durationMs, labels, modelName, strict, weight } from './fields.ts'
 
 export const KINDS = [
   'openai',
@@ -39,26 +39,26 @@ function urlProblem(text: string): string | undefined {
  * A backend's credential as it is stored: sealed (AES-256-GCM, base64), never in clear.
  * `fingerprint` is a keyed hash that lets people recognise a credential without seeing it.
  */
-export const sealedCredential = z.strictObject({
+export const sealedCredential = strict({
   sealed: z.string().min(1).max(8192),
   fingerprint: z.string().min(1).max(64),
 })
 export type SealedCredential = Readonly<z.output<typeof sealedCredential>>
 
-const limits = z.strictObject({
+const limits = strict({
   connections: z.int().min(1).max(10_000).default(500),
   pending: z.int().min(0).max(100_000).default(1000),
   concurrency: z.int().min(1).max(100_000).optional(),
 })
 
 /** Where a timeout of the policy is too long or too short for one backend. */
-const timeouts = z.strictObject({
+const timeouts = strict({
   connectMs: durationMs.optional(),
   firstByteMs: durationMs.optional(),
   idleMs: durationMs.optional(),
 })
 
-const health = z.strictObject({
+const health = strict({
   enabled: z.boolean().default(true),
   path: z
     .string()
@@ -71,13 +71,13 @@ const health = z.strictObject({
   healthyThreshold: z.int().min(1).max(100).default(2),
 })
 
-const tls = z.strictObject({
+const tls = strict({
   verify: z.boolean().default(true),
   caPem: z.string().max(65_536).optional(),
   serverName: z.string().max(253).optional(),
 })
 
-export const backendSpec = z.strictObject({
+export const backendSpec = strict({
   kind: z.enum(KINDS),
   url: baseUrl,
   models: z.union([z.literal('discover'), z.array(modelName).max(10_000)]).default('discover'),

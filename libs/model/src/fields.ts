@@ -1,5 +1,13 @@
 import * as z from 'zod'
 
+/** An object of these members and no other; whoever writes another is told which there are. */
+export function strict<Shape extends z.ZodRawShape>(shape: Shape) {
+  const expected = `unknown field; expected ${Object.keys(shape).join(', ')}`
+  return z.strictObject(shape, {
+    error: ({ code }) => (code === 'unrecognized_keys' ? expected : undefined),
+  })
+}
+
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 const DAY_MS = 86_400_000
 

@@ -1,11 +1,11 @@
 import * as z from 'zod'
-import { durationMs } from './fields.ts'
+import { durationMs, strict } from './fields.ts'
 
 /** Strategies that this version can pick by. */
 export const STRATEGIES = ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const
 export type Strategy = (typeof STRATEGIES)[number]
 
-const timeouts = z.strictObject({
+const timeouts = strict({
   connectMs: durationMs.default(5_000),
   firstByteMs: durationMs.default(120_000),
   idleMs: durationMs.default(60_000),
@@ -14,9 +14,9 @@ const timeouts = z.strictObject({
 })
 
 /** A failure to connect sent nothing, so another attempt cannot be billed twice. */
-const retry = z.strictObject({ maxRetries: z.int().min(0).max(10).default(2) })
+const retry = strict({ maxRetries: z.int().min(0).max(10).default(2) })
 
-export const policySpec = z.strictObject({
+export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
   fallbackStrategy: z.enum(['RoundRobin', 'WeightedRoundRobin']).default('RoundRobin'),
   timeouts: timeouts.prefault({}),

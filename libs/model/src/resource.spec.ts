@@ -88,6 +88,13 @@ describe('parseSpec', () => {
     expect(paths.sort()).toEqual(['spec.colour', 'spec.kind', 'spec.limits.pending', 'spec.url'])
   })
 
+  it('says which fields there are where one is unknown', () => {
+    expect(problems('backend', { ...BACKEND, health: { interval: '1s' } })).toEqual([
+      'spec.health.interval: unknown field; expected enabled, path, intervalMs, timeoutMs, ' +
+        'unhealthyThreshold, healthyThreshold',
+    ])
+  })
+
   it('says what is right where a list or a word may stand', () => {
     expect(problems('backend', { ...BACKEND, models: 5 })).toEqual([
       expect.stringMatching(/^spec\.models: .*discover.*, or .*array/),

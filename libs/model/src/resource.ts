@@ -71,7 +71,7 @@ export function fieldProblems(error: z.ZodError, root: string): readonly FieldPr
 function flatten(issue: z.core.$ZodIssue, above: readonly PropertyKey[]): FieldProblem[] {
   const path = [...above, ...issue.path]
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: 'unknown field' }))
+    return issue.keys.map((key) => ({ path: [...path, key].join('.'), message: issue.message }))
   }
   if (issue.code === 'invalid_key') return issue.issues.flatMap((inner) => flatten(inner, path))
   if (issue.code === 'invalid_union' && issue.errors.length > 0) {

@@ -1,23 +1,21 @@
 import * as z from 'zod'
-import { labels, modelName, resourceId, weight } from './fields.ts'
+import { labels, modelName, resourceId, strict, weight } from './fields.ts'
 
-const target = z
-  .strictObject({
-    backend: resourceId.optional(),
-    labels: labels.optional(),
-    /** The name this target's backends know the model by; the route's own name where absent. */
-    model: modelName.optional(),
-    weight: weight.default(1),
-  })
-  .refine(
-    (t) => (t.backend === undefined) !== (t.labels === undefined),
-    'expected exactly one of backend and labels',
-  )
+const target = strict({
+  backend: resourceId.optional(),
+  labels: labels.optional(),
+  /** The name this target's backends know the model by; the route's own name where absent. */
+  model: modelName.optional(),
+  weight: weight.default(1),
+}).refine(
+  (t) => (t.backend === undefined) !== (t.labels === undefined),
+  'expected exactly one of backend and labels',
+)
 
-export const routeSpec = z.strictObject({
+export const routeSpec = strict({
   aliases: z.array(modelName).max(100).default([]),
   tiers: z
-    .array(z.strictObject({ targets: z.array(target).min(1).max(1000) }))
+    .array(strict({ targets: z.array(target).min(1).max(1000) }))
     .min(1)
     .max(10),
   policy: resourceId.default('default'),

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { strict } from './fields.ts'
 
 const MEMBERS_MAX = 200_000
 const MEMBER = /^(backend|route|policy)\/.{1,200}$/
@@ -7,7 +8,7 @@ const MEMBER = /^(backend|route|policy)\/.{1,200}$/
  * What one declarative apply owns: the members that it wrote, as `resource/id`. A later apply of
  * the same set may prune them; one of another set may not touch them.
  */
-export const setSpec = z.strictObject({
+export const setSpec = strict({
   members: z
     .array(z.string().regex(MEMBER, 'expected resource/id, such as backend/b1'))
     .max(MEMBERS_MAX),
