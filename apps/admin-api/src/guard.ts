@@ -25,10 +25,14 @@ export function requireTokens(fastify: FastifyInstance, findActor: FindActor): v
   })
 }
 
-/** The export holds sealed credentials: who has it and the master key has them all. */
+/**
+ * Where the method does not tell. The export holds sealed credentials: who has it and the master
+ * key has them all. To explain is to read.
+ */
 const NEEDED: Readonly<Record<string, Role>> = {
   '/admin/v1/audit/export': 'admin',
   '/admin/v1/audit/denials': 'operator',
+  '/admin/v1/explain': 'viewer',
 }
 
 function neededFor({ method, routeOptions: { url = '' } }: FastifyRequest): Role {

@@ -100,6 +100,19 @@ export const OTHER_PATHS: Json = {
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },
   },
+  '/admin/v1/explain': {
+    post: {
+      tags: ['observed'],
+      operationId: 'explain',
+      description: 'Needs the role viewer: nothing is written',
+      requestBody: { required: true, content: json(ref('Explain')) },
+      responses: {
+        '200': answer('Who would take the request, and why', ref('Explanation')),
+        ...READ_PROBLEMS,
+        '422': WRITE_PROBLEMS['422'],
+      },
+    },
+  },
   '/admin/v1/diff': read(
     ['diff', 'time'],
     ['What leads from one revision to another', ref('Diff')],

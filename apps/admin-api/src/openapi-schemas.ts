@@ -1,9 +1,20 @@
+import { REASONS } from '@signalbox/routing'
 import { type Json, ref } from './openapi-kit.ts'
 
 const strings = (...names: string[]): Json =>
   Object.fromEntries(names.map((name) => [name, { type: 'string' }]))
 const whole = (...names: string[]): Json =>
   Object.fromEntries(names.map((name) => [name, { type: 'integer' }]))
+const candidate = {
+  type: 'object',
+  properties: {
+    ...whole('tier'),
+    ...strings('backend', 'model'),
+    weight: { type: 'number' },
+    share: { type: 'number' },
+    reason: { enum: Object.keys(REASONS) },
+  },
+}
 const operation = { type: 'object', properties: { ...strings('op', 'path'), value: {} } }
 const patch = { type: 'array', items: operation, description: 'RFC 6902; of an update only' }
 const change = { ...strings('resource', 'id', 'op'), before: {}, after: {}, patch }
@@ -70,6 +81,29 @@ export const SHARED_SCHEMAS: Json = {
         },
       },
       nextCursor: { type: ['string', 'null'] },
+    },
+  },
+  Explain: {
+    type: 'object',
+    required: ['model'],
+    properties: {
+      ...strings('model'),
+      revision: { type: ['integer', 'string'], description: 'Or an RFC 3339 time; now' },
+      down: { type: 'array', items: { type: 'string' }, description: 'Take these as down' },
+    },
+  },
+  Explanation: {
+    type: 'object',
+    properties: {
+      ...strings('model'),
+      ...whole('revision'),
+      outcome: { enum: ['picked', 'no_backend', 'backend_full', 'model_not_found'] },
+      picked: { anyOf: [candidate, { type: 'null' }] },
+      route: {
+        type: ['object', 'null'],
+        properties: strings('id', 'found', 'policy', 'strategy'),
+      },
+      candidates: { type: 'array', items: candidate },
     },
   },
   Diff: {

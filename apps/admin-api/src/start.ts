@@ -24,6 +24,7 @@ import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
 import { Denials } from './denials.ts'
 import { serveDocs } from './docs-page.ts'
 import { Events } from './events.ts'
+import { ExplainController } from './explain.controller.ts'
 import { createFleet } from './fleet.ts'
 import { requireTokens } from './guard.ts'
 import { watchMethods } from './methods.ts'
@@ -152,6 +153,7 @@ function createApp({
       TimeController,
       AuditController,
       ProofController,
+      ExplainController,
       ObservedController,
     ],
     providers: [

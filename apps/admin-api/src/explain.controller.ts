@@ -1,0 +1,70 @@
+import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
+import { type FieldProblem, type Snapshot } from '@signalbox/model'
+import { compile, type Discovered, eligible, explain, type LiveBackend } from '@signalbox/routing'
+import { refused } from './refused.ts'
+import { type AdminRequest, readQuery } from './request.ts'
+import { readBody } from './resources.controller.ts'
+import { AdminService } from './service.ts'
+
+const MODEL_LENGTH_MAX = 255
+const DOWN_MAX = 1_000
+
+/** Why a request would go where it goes, now or under any revision, with what probes say now. */
+@Controller('admin/v1/explain')
+export class ExplainController {
+  readonly service: AdminService
+
+  constructor(@Inject(AdminService) service: AdminService) {
+    this.service = service
+  }
+
+  @Post()
+  @HttpCode(200)
+  async explain(@Req() request: AdminRequest) {
+    readQuery(request, [])
+    const asked = readBody(request, ['model', 'revision', 'down'])
+    const model = readModel(asked['model'])
+    const down = readDown(asked['down'])
+    const snapshot = await this.service.state(readRevision(asked['revision']))
+    const discovered = this.#discovered(snapshot)
+    const { table } = compile(snapshot, discovered)
+    const live = table.backends.map(({ id }) => this.#live(id, down))
+    // A proxy knows its own load and latencies; here all are idle and none was measured.
+    const context = { live, nowMs: 0, random: () => 0, tried: [] }
+    return explain(model, { snapshot, table, discovered, context })
+  }
+
+  #discovered({ backends }: Snapshot): Discovered {
+    const { statuses } = this.service.deps
+    return new Map([...backends.keys()].map((id) => [id, statuses.of(id)?.models ?? []]))
+  }
+
+  #live(id: string, down: readonly string[]): LiveBackend {
+    const status = this.service.deps.statuses.of(id)
+    const isUp = (status === undefined || eligible(status.health)) && !down.includes(id)
+    return { id, inFlight: 0, eligible: isUp, ewmaMs: 0, ewmaAtMs: 0, samples: 0 }
+  }
+}
+
+function readModel(value: unknown): string {
+  if (typeof value === 'string' && value !== '' && value.length <= MODEL_LENGTH_MAX) return value
+  throw wrong([{ path: 'model', message: 'expected the name of a model' }])
+}
+
+function readRevision(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  if (Number.isSafeInteger(value) && Number(value) >= 0) return String(value)
+  if (typeof value === 'string') return value
+  throw wrong([{ path: 'revision', message: 'expected a revision or an RFC 3339 time' }])
+}
+
+function readDown(value: unknown): readonly string[] {
+  if (value === undefined) return []
+  const isList = Array.isArray(value) && value.length <= DOWN_MAX
+  if (isList && value.every((id) => typeof id === 'string')) return value
+  throw wrong([{ path: 'down', message: 'expected ids of backends to be taken as down' }])
+}
+
+function wrong(errors: readonly FieldProblem[]) {
+  return refused('validation_failed', 'what is asked for is not valid', errors)
+}

@@ -1,0 +1,141 @@
+import { type Snapshot } from '@signalbox/model'
+import { match } from './compile.ts'
+import { type Discovered } from './compile-routes.ts'
+import { pickFromRoute, whyNone } from './pick.ts'
+import { type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
+import { hasRoom, type PickContext, usable } from './usable.ts'
+
+/** Why a target is where it is in a decision. */
+export const REASONS = {
+  picked: 'takes the request',
+  kept: 'could have taken it; the strategy chose another',
+  later_tier: 'of a later tier, which is used only where no earlier one can',
+  weight_zero: 'its weight is 0: it drains',
+  disabled: 'the backend is disabled',
+  tried: 'this request has tried it already',
+  down: 'probes find it down',
+  full: 'its connections and their queue, or its concurrency, are full',
+} as const
+export type Reason = keyof typeof REASONS
+
+export interface Candidate {
+  /** From 0. */
+  readonly tier: number
+  readonly backend: string
+  /** The name that the backend knows the model by. */
+  readonly model: string
+  readonly weight: number
+  /** Of the weights that can be used in its tier, 0 to 1; what WeightedRoundRobin gives it. */
+  readonly share: number
+  readonly reason: Reason
+}
+
+export interface Explanation {
+  readonly model: string
+  readonly revision: number
+  readonly outcome: 'picked' | 'no_backend' | 'backend_full' | 'model_not_found'
+  readonly picked: Candidate | null
+  readonly route: {
+    readonly id: string
+    /** `implicit`: no route names the model, backends serve it. */
+    readonly found: 'route' | 'alias' | 'implicit'
+    readonly policy: string
+    readonly strategy: string
+  } | null
+  /** Every target there is, in the order of the tiers. */
+  readonly candidates: readonly Candidate[]
+}
+
+export interface Explaining {
+  readonly snapshot: Snapshot
+  readonly table: Table
+  readonly discovered: Discovered
+  readonly context: PickContext
+}
+
+/**
+ * The decision of the hot path for one request, by the same functions, with every target that was
+ * looked at and what became of it. The table must be one that nobody else picks from.
+ */
+export function explain(model: string, explaining: Explaining): Explanation {
+  const { table, context } = explaining
+  const route = match(table, model)
+  const { revision } = table.head
+  if (!route) {
+    const nothing = { picked: null, route: null, candidates: [] }
+    return { model, revision, outcome: 'model_not_found', ...nothing }
+  }
+  // Before the pick: it moves the tiers' cursors, not what can be used.
+  const usableIn = route.tiers.map((tier) => tier.targets.some((one) => usable(one, context)))
+  const first = usableIn.indexOf(true)
+  const target = pickFromRoute(route, context)
+  const candidates = candidatesOf(route, { first, target, context })
+  const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
+  const { policyId: policy } = route
+  return {
+    model,
+    revision,
+    outcome: target ? 'picked' : whyNone(route, context),
+    picked: candidates.find(({ reason }) => reason === 'picked') ?? null,
+    route: { id: route.id, found, policy, strategy: route.policy.strategy },
+    candidates: [...candidates, ...disabledOf(route, explaining)],
+  }
+}
+
+interface Decided {
+  /** The first tier that can be used; -1: none. */
+  readonly first: number
+  readonly target: CompiledTarget | undefined
+  readonly context: PickContext
+}
+
+function candidatesOf(route: CompiledRoute, decided: Decided): Candidate[] {
+  return route.tiers.flatMap(({ targets }, tier) => {
+    const can = targets.filter((one) => usable(one, decided.context))
+    const sum = can.reduce((all, { weight }) => all + weight, 0)
+    return targets.map((target): Candidate => {
+      const { backend, model, weight } = target
+      const share = can.includes(target) && sum > 0 ? weight / sum : 0
+      const reason = reasonOf(target, tier, decided)
+      return { tier, backend: backend.id, model, weight, share, reason }
+    })
+  })
+}
+
+function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reason {
+  const { first, target: picked, context } = decided
+  const live = context.live[target.backend.index]
+  if (target === picked) return 'picked'
+  if (target.weight === 0) return 'weight_zero'
+  if (context.tried.includes(target.backend.index)) return 'tried'
+  if (!live?.eligible) return 'down'
+  if (!hasRoom(target, live)) return 'full'
+  return tier > first && first >= 0 ? 'later_tier' : 'kept'
+}
+
+/** The compiler leaves disabled backends out of routes; whoever asks why wants to see them. */
+function disabledOf(route: CompiledRoute, { snapshot, discovered }: Explaining): Candidate[] {
+  const disabled = [...snapshot.backends.values()].filter(({ spec }) => !spec.enabled)
+  const of = (tier: number, backend: string, model: string): Candidate => {
+    return { tier, backend, model, weight: 0, share: 0, reason: 'disabled' }
+  }
+  if (route.implicit) {
+    return disabled
+      .filter(({ id, spec: { models } }) =>
+        (models === 'discover' ? (discovered.get(id) ?? []) : models).includes(route.id),
+      )
+      .map(({ id }) => of(0, id, route.id))
+  }
+  const spec = snapshot.routes.get(route.id)?.spec
+  return (spec?.tiers ?? []).flatMap(({ targets }, tier) =>
+    targets.flatMap(({ backend, labels, model = route.id }) =>
+      disabled
+        .filter(({ id, spec: { labels: own } }) =>
+          backend === undefined
+            ? Object.entries(labels ?? {}).every(([name, value]) => own[name] === value)
+            : backend === id,
+        )
+        .map(({ id }) => of(tier, id, model)),
+    ),
+  )
+}
