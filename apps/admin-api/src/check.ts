@@ -1,5 +1,6 @@
 import { REVISION_BYTES_MAX } from '@signalbox/bus'
 import {
+  type Actor,
   canonicalJson,
   type Draft,
   err,
@@ -20,14 +21,23 @@ const ENVELOPE_BYTES = 16_384
 
 export type Decide = (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
 
-/** What was decided, unless the bus could not carry it or a proxy could not use it. */
-export function checked(decide: Decide): Decide {
+/** What was decided, unless the actor may not, the bus could not carry it or a proxy not use it. */
+export function checked(decide: Decide, actor: Actor): Decide {
   return (snapshot) => {
     const decided = decide(snapshot)
     if (!decided.ok || decided.value.length === 0) return decided
-    const refusal = tooLarge(decided.value) ?? doesNotCompile(snapshot, decided.value)
+    const refusal =
+      notAllowed(decided.value, actor) ??
+      tooLarge(decided.value) ??
+      doesNotCompile(snapshot, decided.value)
     return refusal ? err(refusal) : decided
   }
+}
+
+/** Whoever could make principals could make themselves an admin, by whatever call. */
+function notAllowed(drafts: readonly Draft[], { role }: Actor): Refusal | undefined {
+  if (role === 'admin' || drafts.every(({ resource }) => resource !== 'principal')) return undefined
+  return refuse('forbidden', `the role ${role} may not change principals; needs admin`)
 }
 
 /** Once in the log it could never be published, and nothing that comes after it either. */

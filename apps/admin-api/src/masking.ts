@@ -1,9 +1,15 @@
 import { jsonPatch } from '@signalbox/control'
-import { type Resource, type Spec } from '@signalbox/model'
+import { fingerprintOf, type Resource, type Spec } from '@signalbox/model'
 
-/** A spec as people may see it: of a credential only the fingerprint. */
+/** A spec as people may see it: of a credential or a token only the fingerprint. */
 export function maskSpec(spec: Spec | null): unknown {
-  if (spec === null || !('credential' in spec) || !spec.credential) return spec
+  if (spec === null) return null
+  if ('hash' in spec) {
+    const { hash, previous, ...rest } = spec
+    const former = previous && { fingerprint: fingerprintOf(previous.hash), until: previous.until }
+    return { ...rest, fingerprint: fingerprintOf(hash), ...(former ? { previous: former } : {}) }
+  }
+  if (!('credential' in spec) || !spec.credential) return spec
   return { ...spec, credential: { fingerprint: spec.credential.fingerprint } }
 }
 

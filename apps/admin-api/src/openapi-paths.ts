@@ -177,6 +177,10 @@ export const OTHER_PATHS: Json = {
       parameter('cursor', 'query', text('nextCursor of the page before')),
     ],
   ),
+  '/admin/v1/audit/last-uses': read(
+    ['list_last_uses', 'audit'],
+    ['When each principal was last seen, to a minute', { type: 'object' }],
+  ),
   '/admin/v1/fleet': read(['get_fleet', 'observed'], ['Proxies and probes', { type: 'object' }]),
   '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),
   '/admin/v1/events': {

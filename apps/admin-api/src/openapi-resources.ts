@@ -15,19 +15,37 @@ import {
   WRITE,
   WRITE_PROBLEMS,
 } from './openapi-kit.ts'
+import { isIdentity } from './tokens.ts'
+
+const body = (members: Json, required: string[]): Json => ({
+  required: required.length > 0,
+  content: json({ type: 'object', properties: members, required, additionalProperties: false }),
+})
+
+function rotation(name: ResourceName, tags: string[]): Json {
+  const one = answer('The resource, with its new token', ref(titled(name)))
+  return {
+    [`/admin/v1/${DEFINITIONS[name].plural}/{id}/rotate`]: {
+      post: {
+        tags,
+        operationId: `rotate_${name}`,
+        parameters: [ID, IF_MATCH, ...WRITE],
+        requestBody: body({ overlap: text('How long the former token is good: 1h') }, []),
+        responses: { '200': one, ...WRITE_PROBLEMS },
+      },
+    },
+  }
+}
 
 /** The calls for one kind of resource; all kinds have the same ones. */
 export function resourcePaths(name: ResourceName): Json {
   const base = `/admin/v1/${DEFINITIONS[name].plural}`
   const tags = [DEFINITIONS[name].plural]
   const one = answer('The resource', ref(titled(name)))
-  const body = (members: Json, required: string[]): Json => ({
-    required: true,
-    content: json({ type: 'object', properties: members, required, additionalProperties: false }),
-  })
   const spec = ref(`${titled(name)}Spec`)
   const wrote = (more: Json): Json => ({ ...more, ...WRITE_PROBLEMS })
   return {
+    ...(isIdentity(name) ? rotation(name, tags) : {}),
     [base]: {
       get: {
         tags,
@@ -90,6 +108,13 @@ export function resourceSchemas(name: ResourceName): Json {
   if (name === 'backend') {
     properties['apiKey'] = text('Write-only: sealed before it is stored, never shown again')
   }
+  // Written by the control plane alone; people see the fingerprint.
+  const required = (spec['required'] as string[] | undefined)?.filter((each) => each !== 'hash')
+  if (isIdentity(name)) {
+    delete properties['hash']
+    delete properties['previous']
+    properties['fingerprint'] = text('Of the token; read-only')
+  }
   const at = text('RFC 3339', { format: 'date-time' })
   const members = {
     id: text('Id'),
@@ -98,11 +123,12 @@ export function resourceSchemas(name: ResourceName): Json {
     updatedAt: at,
     spec: ref(`${titled(name)}Spec`),
   }
+  const shown = isIdentity(name) ? { token: text('Shown once, when it was made') } : {}
   return {
-    [`${titled(name)}Spec`]: { ...spec, properties },
+    [`${titled(name)}Spec`]: { ...spec, properties, ...(required ? { required } : {}) },
     [titled(name)]: {
       type: 'object',
-      properties: { ...members, convergence: ref('Convergence') },
+      properties: { ...members, ...shown, convergence: ref('Convergence') },
       required: Object.keys(members),
     },
     [`${titled(name)}List`]: {

@@ -91,6 +91,14 @@ export class ProofController {
     return { items, nextCursor }
   }
 
+  @Get('last-uses')
+  async lastUses(@Req() request: AdminRequest) {
+    readQuery(request, [])
+    const uses = await this.service.deps.store.lastUses()
+    const items = [...uses].map(([principal, at]) => ({ principal, at: at.toISOString() }))
+    return { items: items.sort((a, b) => (a.principal < b.principal ? -1 : 1)) }
+  }
+
   async #openKept(): Promise<{ checkpoints: Checkpoint[]; problems: ChainProblem[] }> {
     const kept = await this.service.deps.store.checkpoints(CHECKPOINTS_MAX)
     const checkpoints: Checkpoint[] = []

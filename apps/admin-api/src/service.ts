@@ -7,7 +7,7 @@ import {
   decideAll,
   decideConfig,
 } from '@signalbox/control'
-import { type Clock, type Log } from '@signalbox/host'
+import { type Clock, type Log, seal, unseal } from '@signalbox/host'
 import {
   collection,
   DEFINITIONS,
@@ -31,6 +31,7 @@ import { Refused, refused } from './refused.ts'
 import { parseTime, type WriteOptions } from './request.ts'
 import { Sealing } from './sealing.ts'
 import { type Statuses } from './statuses.ts'
+import { hashOf, type Identity, type Issued, newToken, withToken } from './tokens.ts'
 
 export interface ServiceDeps {
   readonly config: AdminConfig
@@ -46,6 +47,9 @@ export interface Answer extends StoredAnswer {
   readonly revision: number
   readonly convergence?: Convergence
 }
+
+/** Before a kept answer that holds a token. No JSON starts so. */
+const SEALED = 'sealed:'
 
 /** How a committed change is answered; the store remembers it under the Idempotency-Key. */
 export type Present = (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
@@ -69,13 +73,69 @@ export class AdminService {
     present: Present,
   ): Promise<Answer> {
     const { several = false } = options
-    const sealed = commands.map((command, index) =>
-      this.#sealing.command(command, several ? `operations.${index}.` : ''),
-    )
-    const [only] = sealed
+    const issued: Issued[] = []
+    const ready = commands.map((given, index) => {
+      const at = several ? `operations.${index}.` : ''
+      const { command, issued: one } = withToken(given, at)
+      if (one) issued.push(one)
+      return this.#sealing.command(command, at)
+    })
+    const [only] = ready
     const decided: Decide =
-      only && !several ? (now) => decide(only, now) : (now) => decideAll(sealed, now)
-    return this.change(decided, options, present)
+      only && !several ? (now) => decide(only, now) : (now) => decideAll(ready, now)
+    return this.change(decided, options, this.#showing(issued, options, present))
+  }
+
+  /** Gives a key or a principal a new token; the former one is good for `overlapMs` more. */
+  async rotate(
+    { resource, id }: { readonly resource: Identity; readonly id: string },
+    overlapMs: number,
+    options: WriteOptions,
+  ): Promise<Answer> {
+    const { token, hash } = newToken(resource)
+    const until = new Date(this.deps.clock.nowMs() + overlapMs).toISOString()
+    const decided: Decide = (now) => {
+      const former = collection(now, resource).get(id)?.spec.hash
+      const previous = former !== undefined && overlapMs > 0 ? { hash: former, until } : null
+      const { ifMatch } = options
+      return decide(
+        { op: 'patch', resource, id, patch: { hash, previous }, ifMatch, rotates: true },
+        now,
+      )
+    }
+    const present = presentWritten(resource, () => id)
+    const showing = this.#showing([{ resource, id, token }], options, present)
+    return this.change(decided, options, showing)
+  }
+
+  /**
+   * Adds the tokens that came to be used to the answer: the only time that they are seen. Where the
+   * answer is kept for a repeated call, it is kept sealed.
+   */
+  #showing(issued: readonly Issued[], { idempotency }: WriteOptions, present: Present): Present {
+    if (issued.length === 0) return present
+    const { fleet, masterKey } = this.deps.config
+    return (committed, snapshot) => {
+      const answer = present(committed, snapshot)
+      const used = issued.filter(({ resource, id, token }) => {
+        const after = committed && collection(committed.after, resource).get(id)
+        return after?.spec.hash === hashOf(token)
+      })
+      if (used.length === 0) return answer
+      const body = JSON.parse(answer.body) as { readonly id?: string }
+      const shown = body.id === undefined ? { tokens: used } : { token: used[0]?.token }
+      const text = JSON.stringify({ ...body, ...shown })
+      const kept = idempotency ? `${SEALED}${seal(text, masterKey, `${fleet}/answer`)}` : text
+      return { ...answer, body: kept }
+    }
+  }
+
+  #opened(answer: StoredAnswer): StoredAnswer {
+    if (!answer.body.startsWith(SEALED)) return answer
+    const { fleet, masterKey } = this.deps.config
+    const body = unseal(answer.body.slice(SEALED.length), masterKey, `${fleet}/answer`)
+    if (body === undefined) throw new Error('a kept answer does not open with this master key')
+    return { ...answer, body }
   }
 
   /** Makes the state what a document says. */
@@ -97,14 +157,15 @@ export class AdminService {
       idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
       decide: (snapshot) => {
-        const result = checked(decided)(snapshot)
+        const result = checked(decided, options.intent.actor)(snapshot)
         drafts = result.ok ? result.value : []
         return result
       },
       present: options.dryRun ? presentDryRun : present,
     })
     if (outcome.kind === 'refused') throw new Refused(masked(outcome.refusal))
-    const { answer, revision } = outcome
+    const { revision } = outcome
+    const answer = this.#opened(outcome.answer)
     if (!waits) return { ...answer, revision }
     const convergence = await this.#wait(drafts, { lineage, revision }, waitMs)
     return { ...answer, revision, convergence }

@@ -29,11 +29,13 @@ import { createFleet } from './fleet.ts'
 import { requireTokens } from './guard.ts'
 import { watchMethods } from './methods.ts'
 import { ObservedController } from './observed.controller.ts'
+import { Principals } from './principals.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
 import { newRequestId } from './request.ts'
 import { resourceController } from './resources.controller.ts'
+import { rotationController } from './rotation.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
@@ -68,22 +70,17 @@ export async function startAdminApi(
   const statuses = createStatuses(clock)
   const events = new Events({ store, fleet, statuses, clock })
   const service = new AdminService({ config, store, fleet, statuses, clock, log })
-  const database = { alive: true }
+  const database = watchDatabase(deps)
   const drain = { begun: false }
   const ends = [
     bus.onHeartbeat((heartbeat) => fleet.hear(heartbeat)),
     bus.onStatus((table) => statuses.hear(table)),
     bus.onConnection((connected) => connected && bus.askAround()),
-    clock.every(ALIVE_CHECK_MS, () => {
-      void store.alive().then(
-        (alive) => (database.alive = alive),
-        () => (database.alive = false),
-      )
-    }),
+    database.stop,
   ]
   const readiness = () => ({
-    ready: database.alive,
-    reasons: database.alive ? [] : ['the database does not answer'],
+    ready: database.alive(),
+    reasons: database.alive() ? [] : ['the database does not answer'],
     detail: { bus: bus.connected() ? 'connected' : 'not connected: changes are published later' },
   })
 
@@ -101,7 +98,10 @@ export async function startAdminApi(
     if (answerOps(request.raw, reply.raw, ops)) reply.hijack()
     else done()
   })
-  requireTokens(fastify, createFindActor(config.tokens))
+  const principals = new Principals({ store, clock, log })
+  await principals.refresh()
+  const findActor = createFindActor(config.tokens, (token) => principals.find(token))
+  requireTokens(fastify, findActor)
   readBodies(fastify)
   const refuseOtherMethods = watchMethods(fastify)
   serveDocs(fastify)
@@ -123,11 +123,20 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      await publisher.stop()
-      await checkpoints.stop()
-      await denials.stop()
+      for (const part of [publisher, checkpoints, denials, principals]) await part.stop()
     },
   }
+}
+
+/** Whether Postgres answers, asked now and then. */
+function watchDatabase({ store, clock }: Pick<AdminDeps, 'store' | 'clock'>) {
+  let alive = true
+  const look = () =>
+    store.alive().then(
+      (answers) => (alive = answers),
+      () => (alive = false),
+    )
+  return { alive: () => alive, stop: clock.every(ALIVE_CHECK_MS, () => void look()) }
 }
 
 interface AppParts {
@@ -148,6 +157,8 @@ function createApp({
     module: AdminModule,
     controllers: [
       ...RESOURCES.map(resourceController),
+      rotationController('key'),
+      rotationController('principal'),
       ChangesController,
       ConfigController,
       TimeController,

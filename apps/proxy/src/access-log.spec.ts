@@ -9,6 +9,7 @@ const entry: AccessEntry = {
   code: null,
   requestId: 'r',
   revision: 1,
+  key: null,
   model: 'm',
   backend: 'b',
   attempts: 1,

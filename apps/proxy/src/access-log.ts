@@ -8,6 +8,8 @@ export interface AccessEntry {
   readonly code: string | null
   readonly requestId: string
   readonly revision: number | null
+  /** The client key's id. */
+  readonly key: string | null
   readonly model: string | null
   readonly backend: string | null
   readonly attempts: number

@@ -2,9 +2,11 @@ import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { openai, type Operation } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
+import { authenticate } from './authenticate.ts'
 import { type Configuration } from './configuration.ts'
 import { declaresBody, endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
+import { allows } from './models.ts'
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   openai.operations.map((operation) => [operation.path, operation]),
@@ -93,11 +95,16 @@ export function answer(
     return fail(wanted.failure, wanted.allow ? { allow: wanted.allow } : {})
   const routing = configuration.current()
   if (!routing) return fail(internal('not_ready', 'no configuration yet'), { 'retry-after': '1' })
-  if (wanted.kind === 'models') return send(200, routing.models.list)
   if (wanted.kind === 'health')
     return send(200, JSON.stringify({ status: 'ok', revision: Number(routing.revision) }))
   if (wanted.kind === 'backends') return send(200, JSON.stringify(backendHealth(configuration)))
-  const entry = routing.models.entry(wanted.id)
+  const authenticated = authenticate(request.headers, routing.table, clock.nowMs())
+  if (!authenticated.ok) return fail(authenticated.error)
+  const key = authenticated.value?.routes ? authenticated.value : null
+  const { models, table } = routing
+  if (wanted.kind === 'models') return send(200, key ? models.listFor(key) : models.list)
+  const mayKnow = !key || allows(key, table, wanted.id)
+  const entry = mayKnow ? models.entry(wanted.id) : undefined
   if (entry !== undefined) return send(200, entry)
   fail(downstream('model_not_found', `there is no model ${JSON.stringify(wanted.id)}`))
 }

@@ -3,9 +3,11 @@ import { type HeaderPair, openai, type Operation } from '@signalbox/dialects'
 import { type Clock, type Log } from '@signalbox/host'
 import { CODES, type Failure, type FailureCode } from '@signalbox/model'
 import {
+  type CompiledKey,
   type CompiledRoute,
   type CompiledTarget,
   match,
+  mayUse,
   next,
   observeLatency,
   type Outcome,
@@ -14,6 +16,7 @@ import {
 } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { type AccessLog } from './access-log.ts'
+import { authenticate } from './authenticate.ts'
 import { type BodyScan, scanBody } from './body-scan.ts'
 import { spliceModel } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
@@ -61,6 +64,8 @@ export interface Accepted {
 /** One request on its way through. Everything that is settled at the end is gathered here. */
 interface Passage extends Accepted {
   readonly startMs: number
+  /** Whose it is; null: nobody's in particular. */
+  key: CompiledKey | null
   model: string | null
   routing: Routing | undefined
   live: Live | undefined
@@ -71,7 +76,8 @@ interface Passage extends Accepted {
 }
 
 /**
- * accept -> guard -> read -> scan -> match -> pick -> attempt -> relay -> settle, in this order.
+ * accept -> guard -> authenticate -> read -> scan -> match -> pick -> attempt -> relay -> settle,
+ * in this order.
  */
 export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<void> {
   const passage = begin(pipeline, accepted)
@@ -86,13 +92,17 @@ export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<vo
 async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | undefined> {
   const { request } = passage
   if (passage.unsafe) return passage.unsafe
+  const current = pipeline.configuration.current()
+  if (!current) return internal('not_ready', 'no configuration yet')
+  const authenticated = authenticate(request.headers, current.table, pipeline.clock.nowMs())
+  if (!authenticated.ok) return authenticated.error
+  passage.key = authenticated.value
   if (!isJson(request.headers['content-type'])) {
     return downstream('unsupported_media_type', 'expected content-type application/json')
   }
   if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
     return downstream('unsupported_media_type', 'expected a body that is not compressed')
   }
-  if (!pipeline.configuration.current()) return internal('not_ready', 'no configuration yet')
 
   const read = await readBody(request, pipeline.bodyBytesMax)
   if (!read.ok) return read.error
@@ -105,6 +115,10 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   if (!route) {
     return downstream('model_not_found', `there is no model ${JSON.stringify(scan.model.value)}`)
   }
+  if (passage.key && !mayUse(passage.key, route, scan.model.value)) {
+    const message = `the key may not use the model ${JSON.stringify(scan.model.value)}`
+    return downstream('key_not_allowed', message)
+  }
   return attempts(pipeline, passage, { route, scan, body: read.value })
 }
 
@@ -112,6 +126,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
   return {
     ...accepted,
     startMs: clock.monotonicMs(),
+    key: null,
     model: null,
     routing: undefined,
     live: undefined,
@@ -359,6 +374,7 @@ function settle({ clock, metrics, accessLog }: Pipeline, passage: Passage): void
     code,
     requestId: passage.requestId,
     revision: passage.routing?.table.head.revision ?? null,
+    key: passage.key?.id ?? null,
     model: passage.model,
     backend: passage.live?.id ?? null,
     attempts: passage.attempts,

@@ -27,6 +27,8 @@ export type Command =
       readonly id: string
       readonly patch: unknown
       readonly ifMatch: IfMatch
+      /** A token was made anew: the patch holds its hash. Never of a caller's own patch. */
+      readonly rotates?: boolean
     }
   | {
       readonly op: 'delete'

@@ -15,6 +15,7 @@ import {
 } from '@signalbox/model'
 import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
+import { keepIdentity } from './identity.ts'
 import { mergePatch } from './merge-patch.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
@@ -128,7 +129,8 @@ function wantedByPatch(
   // Looked at before merging: a fingerprint merged into the stored credential would look whole.
   const masked = maskedProblem(patch, before)
   if (masked) return err(invalidSpec(resource, id, [masked]))
-  return read({ resource, id, input: mergePatch(before, patch), before })
+  const { rotates = false } = command
+  return read({ resource, id, input: mergePatch(before, patch), before, rotates })
 }
 
 interface Reading {
@@ -136,17 +138,33 @@ interface Reading {
   readonly id: string
   readonly input: unknown
   readonly before: Spec | null
+  /** The hashes in the input are new ones. */
+  readonly rotates?: boolean
 }
 
-function read({ resource, id, input, before }: Reading): Result<Wanted, Refusal> {
-  const isBackend = resource === 'backend'
-  const masked = isBackend ? maskedProblem(input, before) : undefined
-  if (masked) return err(invalidSpec(resource, id, [masked]))
-  const parsed = parseSpec(resource, isBackend ? keepCredential(input, before) : input)
+function read(reading: Reading): Result<Wanted, Refusal> {
+  const { resource, id, before } = reading
+  const invalidIn = (problem: FieldProblem) => err(invalidSpec(resource, id, [problem]))
+  const kept = keepWriteOnly(reading)
+  if ('problem' in kept) return invalidIn(kept.problem)
+  const parsed = parseSpec(resource, kept.input)
   if (!parsed.ok) return err(invalidSpec(resource, id, parsed.error))
-  const moved = isBackend ? movedProblem(input, { spec: parsed.value, stored: before }) : undefined
-  return moved ? err(invalidSpec(resource, id, [moved])) : ok({ id, spec: parsed.value })
+  if (resource !== 'backend') return ok({ id, spec: parsed.value })
+  const moved = movedProblem(reading.input, { spec: parsed.value, stored: before })
+  return moved ? invalidIn(moved) : ok({ id, spec: parsed.value })
 }
+
+/** The input with what people are not shown and so cannot send. */
+function keepWriteOnly({ resource, input, before, rotates = false }: Reading): Kept {
+  if (resource === 'backend') {
+    const problem = maskedProblem(input, before)
+    return problem ? { problem } : { input: keepCredential(input, before) }
+  }
+  if (resource !== 'key' && resource !== 'principal') return { input }
+  return keepIdentity(input, rotates ? null : before)
+}
+
+type Kept = { readonly input: unknown } | { readonly problem: FieldProblem }
 
 function missing(command: Target, view: View): Refusal | undefined {
   if (specIn(view, command.resource, command.id) !== null) return undefined

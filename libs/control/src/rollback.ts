@@ -13,13 +13,17 @@ import { diff } from './diff.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView } from './view.ts'
 
+/** A key that was revoked must not come back because a route is rolled back: only by name. */
+const IDENTITIES: readonly ResourceName[] = ['key', 'principal']
+
 export interface Named {
   readonly resource: ResourceName
   readonly id: string
 }
 
 /**
- * What brings everything, or only the named resources, back to how it was in `target`. Specs come
+ * What brings everything but keys and principals, or only the named resources, back to how it was
+ * in `target`. Specs come
  * back as they were stored, credentials included; what would not hold together today (a route whose
  * backend has gone meanwhile) is refused. No draft where nothing differs.
  */
@@ -37,7 +41,8 @@ export function decideRollback(
     const wanted = only && new Set(only.map(keyOf))
     const view = openView(now)
     for (const change of diff(now, target)) {
-      if (wanted && !wanted.has(keyOf(change))) continue
+      const named = wanted ? wanted.has(keyOf(change)) : !IDENTITIES.includes(change.resource)
+      if (!named) continue
       view.pending[change.resource].set(change.id, { spec: change.after, command: 0 })
     }
     const broken = checkReferences(view)

@@ -111,6 +111,21 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Name a model in the top-level field "model".',
   },
+  missing_key: {
+    status: 401,
+    plane: 'proxy',
+    remedy: 'Send a key: `Authorization: Bearer sbx-...`, or x-api-key, or x-goog-api-key.',
+  },
+  invalid_key: {
+    status: 401,
+    plane: 'proxy',
+    remedy: 'Ask the operator for a key that is known, enabled and not expired.',
+  },
+  key_not_allowed: {
+    status: 403,
+    plane: 'proxy',
+    remedy: 'Ask for a model that the key may use (GET /v1/models), or for more routes.',
+  },
   unknown_path: {
     status: 404,
     plane: 'proxy',

@@ -1,4 +1,5 @@
 import { type ResourceName, type Spec } from './resource.ts'
+import { type Role } from './role.ts'
 
 export type ChangeOp = 'created' | 'updated' | 'deleted'
 
@@ -22,8 +23,6 @@ export const EVENT_SCHEMA = 1
 
 export const SOURCES = ['api', 'cli', 'console', 'import', 'rollback', 'system'] as const
 export type Source = (typeof SOURCES)[number]
-export const ROLES = ['viewer', 'operator', 'admin'] as const
-export type Role = (typeof ROLES)[number]
 
 /** Who calls the admin API. */
 export interface Actor {

@@ -1,14 +1,24 @@
 import type * as z from 'zod'
 import { backendSpec, type BackendSpec } from './backend.ts'
 import { modelName, resourceId } from './fields.ts'
+import { keySpec, type KeySpec, principalSpec, type PrincipalSpec } from './identity.ts'
 import { policySpec, type PolicySpec } from './policy.ts'
 import { type FieldProblem } from './refusal.ts'
 import { err, ok, type Result } from './result.ts'
 import { routeSpec, type RouteSpec } from './route.ts'
+import { settingsId, settingsSpec, type SettingsSpec } from './settings.ts'
 import { setSpec, type SetSpec } from './set.ts'
 
 /** The kinds of thing that can be configured. The singular is the word in events and audit. */
-export const RESOURCES = ['backend', 'route', 'policy', 'set'] as const
+export const RESOURCES = [
+  'backend',
+  'route',
+  'policy',
+  'set',
+  'key',
+  'principal',
+  'settings',
+] as const
 export type ResourceName = (typeof RESOURCES)[number]
 
 export interface SpecOf {
@@ -16,6 +26,9 @@ export interface SpecOf {
   readonly route: RouteSpec
   readonly policy: PolicySpec
   readonly set: SetSpec
+  readonly key: KeySpec
+  readonly principal: PrincipalSpec
+  readonly settings: SettingsSpec
 }
 export type Spec = SpecOf[ResourceName]
 
@@ -37,6 +50,9 @@ export const DEFINITIONS = {
   route: { plural: 'routes', id: modelName, spec: routeSpec },
   policy: { plural: 'policies', id: resourceId, spec: policySpec },
   set: { plural: 'sets', id: resourceId, spec: setSpec },
+  key: { plural: 'keys', id: resourceId, spec: keySpec },
+  principal: { plural: 'principals', id: resourceId, spec: principalSpec },
+  settings: { plural: 'settings', id: settingsId, spec: settingsSpec },
 } as const satisfies Record<ResourceName, { plural: string; id: z.ZodType; spec: z.ZodType }>
 
 /** `backends` of `backend`: the name of the collection, in a snapshot as in a path. */

@@ -21,8 +21,8 @@ const byId = <Name extends ResourceName>(all: readonly Resource<Name>[]) =>
 const ids = fc.uniqueArray(fc.stringMatching(/^[a-z][a-z0-9._-]{0,20}$/), { maxLength: 8 })
 
 const snapshots: fc.Arbitrary<Snapshot> = fc
-  .record({ backends: ids, routes: ids, policies: ids, sets: ids, revision: fc.nat() })
-  .map(({ backends, routes, policies, sets, revision }) => ({
+  .record({ backends: ids, routes: ids, policies: ids, sets: ids, keys: ids, revision: fc.nat() })
+  .map(({ backends, routes, policies, sets, keys, revision }) => ({
     head: { lineage: 'l1', epoch: 2, revision, hash: 'ab'.repeat(32) },
     backends: byId(
       backends.map((id) => resource('backend', id, { kind: 'ollama', url: `http://${id}.test` })),
@@ -31,6 +31,9 @@ const snapshots: fc.Arbitrary<Snapshot> = fc
       routes.map((id) => resource('route', id, { tiers: [{ targets: [{ backend: 'b' }] }] })),
     ),
     policies: byId(policies.map((id) => resource('policy', id, {}))),
+    principals: new Map(),
+    settings: byId([resource('settings', 'default', {})]),
+    keys: byId(keys.map((id) => resource('key', id, { hash: 'ab'.repeat(32) }))),
     sets: byId(sets.map((id) => resource('set', id, { members: [`route/${id}`] }))),
   }))
 

@@ -40,7 +40,7 @@ export function collection<Name extends ResourceName>(
   return all as ReadonlyMap<string, Resource<Name>>
 }
 
-const FORMAT = 2
+const FORMAT = 3
 
 /**
  * A snapshot as text, for the bus and the disk. Credentials in it are sealed, as they always are.

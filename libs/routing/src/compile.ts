@@ -1,7 +1,8 @@
-import { type Snapshot } from '@signalbox/model'
+import { DEFAULT_SETTINGS, SETTINGS_ID, type Snapshot } from '@signalbox/model'
 import { compileBackends } from './compile-backends.ts'
 import { compilePolicies } from './compile-policies.ts'
 import { compileImplicitRoutes, compileRoutes, type Discovered } from './compile-routes.ts'
+import { compileKeys } from './keys.ts'
 import { listModels } from './list-models.ts'
 import { openQuarantine, type Problem } from './quarantine.ts'
 import { type CompiledRoute, type Table } from './table.ts'
@@ -26,7 +27,18 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
   const { routes, reserved } = compileRoutes(parts, quarantine)
   compileImplicitRoutes(parts, { routes, reserved })
   const models = listModels(routes, snapshot)
-  const table = { head: snapshot.head, routes, backends, backendById, models }
+  const { clientAuth } = snapshot.settings.get(SETTINGS_ID)?.spec ?? DEFAULT_SETTINGS
+  const keys = snapshot.keys === previous?.keysOf ? previous.keys : compileKeys(snapshot)
+  const table = {
+    head: snapshot.head,
+    routes,
+    backends,
+    backendById,
+    models,
+    keys,
+    keysOf: snapshot.keys,
+    blocking: clientAuth === 'blocking',
+  }
   return { table, problems: quarantine.problems }
 }
 

@@ -1,4 +1,5 @@
-import { type BackendSpec, type Head, type PolicySpec } from '@signalbox/model'
+import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
+import { type CompiledKeys } from './keys.ts'
 
 /**
  * A snapshot compiled for look-ups inside one proxy. Immutable, but for the cursors of its tiers.
@@ -14,6 +15,11 @@ export interface Table {
   readonly backendById: ReadonlyMap<string, CompiledBackend>
   /** What GET /v1/models lists, sorted by id. */
   readonly models: readonly ListedModel[]
+  readonly keys: CompiledKeys
+  /** What they were compiled from: the same collection is not compiled again. */
+  readonly keysOf: Snapshot['keys']
+  /** Whether a request without a good key is refused. */
+  readonly blocking: boolean
 }
 
 export interface ListedModel {

@@ -11,6 +11,7 @@ import {
   readRevisionAt,
   readRevisions,
 } from './queries.ts'
+import { noteUses, readLastUses, readPrincipals } from './principals.ts'
 import { openPool, withClient } from './database.ts'
 import { PrismaClient } from './generated/client.ts'
 import { listenForAppends } from './listen.ts'
@@ -67,6 +68,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     checkpoints: (limit) => readCheckpoints(reader, limit),
     recordDenials: (denials) => recordDenials(reader, denials),
     denials: (page) => readDenials(reader, page),
+    principals: () => readPrincipals(reader),
+    noteUses: (uses) => noteUses(reader, uses),
+    lastUses: () => readLastUses(reader),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
       const outcome = await queue.enter(() => writeOnce(writer, request))

@@ -134,6 +134,11 @@ export interface Store {
     readonly before: number | null
     readonly limit: number
   }): Promise<readonly DenialRecord[]>
+  /** All principals as they are now. */
+  principals(): Promise<readonly Resource<'principal'>[]>
+  /** Notes when principals were last seen, by id; an earlier time changes nothing. */
+  noteUses(uses: ReadonlyMap<string, Date>): Promise<void>
+  lastUses(): Promise<ReadonlyMap<string, Date>>
   /** Calls when the log may have grown (NOTIFY, or a commit here). A hint: poll as well. */
   onAppend(listener: () => void): () => void
   /** Whether Postgres answers now, within a second. */

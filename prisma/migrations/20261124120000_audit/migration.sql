@@ -32,3 +32,11 @@ CREATE TABLE denial (
 
 CREATE INDEX denial_fleet_id ON denial (fleet, id);
 CREATE INDEX denial_at ON denial (at);
+
+-- When a principal's token was last used: observed, so beside the log.
+CREATE TABLE last_use (
+  fleet     text        NOT NULL,
+  principal text        NOT NULL,
+  at        timestamptz NOT NULL,
+  PRIMARY KEY (fleet, principal)
+);
