@@ -34,6 +34,8 @@ const started = new Set<Started>()
 export function startProcess(app: App, { args = [], env = {} }: StartOptions = {}): Started {
   const child = spawn(process.execPath, [join(root, 'dist', app, 'main.js'), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group, as a shell makes one for a command.
+    detached: true,
     env: { ...neutralEnv(), ...env },
   })
   let output = ''

@@ -135,6 +135,23 @@ describe('npm start', () => {
     60_000,
   )
 
+  it('lets a stream finish when Ctrl-C reaches every process of the terminal', async () => {
+    const started = await up(['--demo'])
+    const { body } = await chat('demo-small', true)
+    const reader = body?.getReader()
+    const first = await reader?.read()
+    process.kill(-(started.child.pid ?? 0), 'SIGINT')
+    let text = Buffer.from(first?.value ?? []).toString()
+    for (;;) {
+      const part = await reader?.read()
+      if (!part || part.done) break
+      text += Buffer.from(part.value).toString()
+    }
+    expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
+    expect(await started.exited).toBe(0)
+    expect(started.output()).not.toMatch(/started again/)
+  }, 120_000)
+
   it('--config configures what its file names, and follows the file on the next start', async () => {
     backend = await startMockBackend({ models: ['m1'] })
     const file = join(folder, 'router.yaml')

@@ -65,6 +65,9 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
 
   const { bus, hub } = await startBus(env, shared)
   stops.push(() => bus.close())
+  // Before the proxies, so that it ends after them: they drain what it still answers.
+  const demo = flags.demo ? await startDemoBackend() : undefined
+  if (demo) stops.push(() => demo.stop())
   const proxies = await startProxies({ count: flags.proxies, env, dataDir, hub, log: logs.admin })
   stops.push(() => proxies.stop())
 
@@ -92,8 +95,6 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   stops.push(() => probe.stop())
 
   const first = (await store.head()).revision === 0
-  const demo = flags.demo ? await startDemoBackend() : undefined
-  if (demo) stops.push(() => demo.stop())
   const detected = first ? await detectBackends(env) : []
   const token = config.admin.tokens.admin ?? ''
   const registered = [...(demo ? [demo.backend] : []), ...detected]

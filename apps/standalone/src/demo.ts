@@ -21,6 +21,8 @@ function fail(): never {
 async function startOn(port: number) {
   const child = fork(join(import.meta.dirname, BUNDLE), [], {
     stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
+    // Its own process group: a terminal's Ctrl-C must not end it before the proxies have drained.
+    detached: true,
     env: { ...process.env, SIGNALBOX_MOCK_PORT: String(port) },
   })
   const exited = new Promise<null>((resolve) => child.once('exit', () => resolve(null)))

@@ -96,6 +96,8 @@ function supervise(
   const start = () => {
     child = fork(join(import.meta.dirname, BUNDLE), [], {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
+      // Its own process group: a terminal's Ctrl-C must not reach it before we say so.
+      detached: true,
       env: {
         SIGNALBOX_LOG: 'warn',
         SIGNALBOX_DRAIN_NOTICE: '0s',
