@@ -4,13 +4,15 @@ import {
   canonicalJson,
   type Draft,
   err,
-  EVENT_SCHEMA,
-  project,
   refuse,
   type Refusal,
+  type Resource,
+  type ResourceName,
+  RESOURCES,
   type Result,
-  type RevisionBody,
   type Snapshot,
+  snapshotFrom,
+  type Spec,
 } from '@signalbox/model'
 import { compile } from '@signalbox/routing'
 
@@ -18,6 +20,9 @@ import { compile } from '@signalbox/routing'
 const EVENT_BYTES = 96
 /** The rest of that body: lineage, numbers, time, and an intent whose texts are bounded. */
 const ENVELOPE_BYTES = 16_384
+
+/** Times do not matter to the compiler. */
+const AT = '1970-01-01T00:00:00.000Z'
 
 export type Decide = (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
 
@@ -49,26 +54,35 @@ function tooLarge(drafts: readonly Draft[]): Refusal | undefined {
   return refuse('admin_body_too_large', `the change has ${sizes}; change less in one call`)
 }
 
-/** The compiler that the proxies use: what they could not use is refused here. */
+/**
+ * The compiler that the proxies use: what they could not use is refused here. It is given what the
+ * change touches and what that refers to, so that the cost does not grow with the fleet; whether
+ * names clash with the rest was decided before.
+ */
 function doesNotCompile(snapshot: Snapshot, drafts: readonly Draft[]): Refusal | undefined {
-  const { problems } = compile(preview(snapshot, drafts), new Map())
-  const touched = problems.find((problem) =>
+  const { problems } = compile(touchedBy(snapshot, drafts), new Map())
+  const own = problems.find((problem) =>
     drafts.some(({ resource, id }) => resource === problem.resource && id === problem.id),
   )
-  if (!touched) return undefined
-  const { resource, id, message } = touched
+  if (!own) return undefined
+  const { resource, id, message } = own
   return refuse('does_not_compile', `${resource} ${id}: ${message}`)
 }
 
-/** The state as it would be; numbers and times do not matter to the compiler. */
-function preview(snapshot: Snapshot, drafts: readonly Draft[]): Snapshot {
-  const { lineage, epoch, revision, hash } = snapshot.head
-  const message = { lineage, epoch, revision: revision + 1, previousHash: hash, hash, body: '' }
-  const events = drafts.map((draft, index) => ({ ...draft, position: index, schema: EVENT_SCHEMA }))
-  const at = '1970-01-01T00:00:00.000Z'
-  return project(snapshot, message, {
-    revision: revision + 1,
-    at,
-    events,
-  } as unknown as RevisionBody)
+/** The drafted resources as they would be, and those that routes among them refer to. */
+function touchedBy(snapshot: Snapshot, drafts: readonly Draft[]): Snapshot {
+  const touched = new Map(RESOURCES.map((name) => [name, new Map<string, Resource>()]))
+  const add = (name: ResourceName, id: string, spec: Spec | null | undefined) => {
+    if (!spec || touched.get(name)?.has(id)) return
+    touched.get(name)?.set(id, { id, version: 1, revision: 1, createdAt: AT, updatedAt: AT, spec })
+  }
+  for (const { resource, id, spec } of drafts) add(resource, id, spec)
+  for (const { spec } of drafts) {
+    if (spec === null || !('tiers' in spec)) continue
+    add('policy', spec.policy, snapshot.policies.get(spec.policy)?.spec)
+    for (const { backend = '' } of spec.tiers.flatMap((tier) => tier.targets)) {
+      add('backend', backend, snapshot.backends.get(backend)?.spec)
+    }
+  }
+  return snapshotFrom(snapshot.head, (name) => touched.get(name) ?? new Map())
 }

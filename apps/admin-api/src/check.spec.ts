@@ -1,0 +1,60 @@
+import { type Draft, ok, parseSpec, type Snapshot, type Spec } from '@signalbox/model'
+import { snapshotOfSpecs } from '@signalbox/testing'
+import { checked } from './check.ts'
+
+const operator = { id: 'o', role: 'operator' } as const
+const backend = { kind: 'vllm', url: 'http://b', models: [] }
+const route = (name: string) => ({ tiers: [{ targets: [{ backend: name }] }] })
+
+function specOf(name: 'backend' | 'route', input: unknown): Spec {
+  const parsed = parseSpec(name, input)
+  if (!parsed.ok) throw new Error('wrong spec')
+  return parsed.value
+}
+
+function check(snapshot: Snapshot, ...drafts: Draft[]) {
+  const result = checked(() => ok(drafts), operator)(snapshot)
+  return result.ok ? 'taken' : `${result.error.code}: ${result.error.message}`
+}
+
+const created = (resource: 'backend' | 'route', id: string, spec: Spec): Draft => {
+  return { type: `${resource}.created`, resource, id, version: 1, spec }
+}
+
+describe('a change that was decided', () => {
+  const now = snapshotOfSpecs({ backends: { b: backend } })
+
+  it('is taken where a proxy can use it, alone or with what it refers to', () => {
+    expect(check(now, created('route', 'r', specOf('route', route('b'))))).toBe('taken')
+    expect(check(now, created('backend', 'c', specOf('backend', backend)))).toBe('taken')
+    const both = [
+      created('backend', 'c', specOf('backend', backend)),
+      created('route', 'r', specOf('route', route('c'))),
+    ]
+    expect(check(now, ...both)).toBe('taken')
+  })
+
+  it('is refused where a proxy could not use it', () => {
+    const strange = { ...specOf('backend', backend), kind: 'abacus' } as unknown as Spec
+    expect(check(now, created('backend', 'c', strange))).toBe(
+      'does_not_compile: backend c: unknown kind "abacus"',
+    )
+    expect(check(now, created('route', 'r', specOf('route', route('nope'))))).toMatch(
+      /^does_not_compile: route r: /,
+    )
+  })
+
+  it('is not blamed for what was there before', () => {
+    const strange = { ...specOf('backend', backend), kind: 'abacus' }
+    const resource = { ...now.backends.get('b'), spec: strange } as never
+    const broken = { ...now, backends: new Map([['b', resource]]) }
+    expect(check(broken, created('route', 'r', specOf('route', route('b'))))).toBe('taken')
+  })
+
+  it('is refused where it is more than the bus carries in one message', () => {
+    const many = Array.from({ length: 2_000 }, (_, nth) =>
+      created('backend', `b${nth}`, specOf('backend', backend)),
+    )
+    expect(check(now, ...many)).toMatch(/^admin_body_too_large: the change has \d+ bytes/)
+  })
+})
