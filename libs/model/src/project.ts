@@ -1,10 +1,11 @@
 import { type RevisionBody, type RevisionMessage } from './event.ts'
+import { withChanges } from './layered-map.ts'
 import { type Resource, type ResourceName } from './resource.ts'
 import { collection, type Snapshot, snapshotFrom } from './snapshot.ts'
 
 /**
- * Folds one revision into a snapshot and answers the new one; the old one stays as it was. Only the
- * collections that the revision touches are copied. The caller has checked that the revision is the
+ * Folds one revision into a snapshot and answers the new one; the old one stays as it was. What
+ * the revision does not touch is shared. The caller has checked that the revision is the
  * next one (libs/bus/src/follower.ts, libs/store) - here that is a bug and throws.
  */
 export function project(
@@ -15,16 +16,20 @@ export function project(
   if (message.revision !== snapshot.head.revision + 1) {
     throw new Error(`revision ${message.revision} does not follow ${snapshot.head.revision}`)
   }
-  const touched = new Map<ResourceName, Map<string, Resource>>()
+  const touched = new Map<ResourceName, Map<string, Resource | null>>()
   for (const event of body.events) {
-    const all = touched.get(event.resource) ?? new Map(collection(snapshot, event.resource))
-    touched.set(event.resource, all)
-    if (event.spec === null) all.delete(event.id)
-    else all.set(event.id, resourceOf(event, body, all.get(event.id)))
+    const { resource: name, id, spec } = event
+    const changes = touched.get(name) ?? new Map<string, Resource | null>()
+    touched.set(name, changes)
+    const before = changes.has(id) ? changes.get(id) : collection(snapshot, name).get(id)
+    changes.set(id, spec === null ? null : resourceOf(event, body, before ?? undefined))
   }
   const { lineage, epoch, revision, hash } = message
   const at = { lineage, epoch, revision, hash }
-  return snapshotFrom(at, (name) => touched.get(name) ?? collection(snapshot, name))
+  return snapshotFrom(at, (name) => {
+    const [all, changes] = [collection(snapshot, name), touched.get(name)]
+    return changes ? withChanges(all, changes) : all
+  })
 }
 
 function resourceOf(
