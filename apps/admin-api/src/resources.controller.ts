@@ -21,7 +21,7 @@ import {
   type ResourceName,
 } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
-import { listPage, readCursor } from './listing.ts'
+import { presentPage, readCursor, readLabel } from './listing.ts'
 import { presentResource } from './masking.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest, readQuery, readWhole, readWrite, refuseIfMatch } from './request.ts'
@@ -127,9 +127,19 @@ async function readList(service: AdminService, name: ResourceName, request: Admi
   const query = readQuery(request, LIST_PARAMETERS)
   const { cursor, label, kind, q } = query
   const limit = readWhole(query, 'limit', { min: 1, max: LIST_LIMIT_MAX, otherwise: LIST_LIMIT })
-  const pinned = readCursor(cursor)?.revision
-  const snapshot = await service.state(pinned?.toString() ?? query['asOf'])
-  return listPage(snapshot, name, { limit, cursor, label, kind, q })
+  const pinned = readCursor(cursor)
+  const asOf = pinned?.revision ?? (await service.revisionOf(query['asOf']))
+  const labelled = readLabel(label)
+  const page = await service.deps.store.page(name, {
+    limit,
+    ...(pinned ? { after: pinned.after } : {}),
+    ...(asOf === undefined ? {} : { asOf }),
+    ...(labelled ? { label: labelled } : {}),
+    ...(kind === undefined ? {} : { kind }),
+    ...(q === undefined ? {} : { q }),
+  })
+  if (page) return presentPage(page)
+  throw refused('not_found', `there is no revision ${asOf} yet`)
 }
 
 async function readOne(

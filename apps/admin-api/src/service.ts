@@ -173,13 +173,14 @@ export class AdminService {
 
   /** All state now, or at `asOf`: a revision or a time. */
   async state(asOf: string | undefined): Promise<Snapshot> {
-    const revision = await this.#revisionOf(asOf)
+    const revision = await this.revisionOf(asOf)
     const snapshot = await this.deps.store.snapshot(revision)
     if (snapshot) return snapshot
     throw refused('not_found', `there is no revision ${revision} yet`)
   }
 
-  async #revisionOf(asOf: string | undefined): Promise<number | undefined> {
+  /** The revision that a caller named by its number or by a time. */
+  async revisionOf(asOf: string | undefined): Promise<number | undefined> {
     if (asOf === undefined) return undefined
     if (/^\d{1,15}$/.test(asOf)) return Number(asOf)
     const time = parseTime(asOf)

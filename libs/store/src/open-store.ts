@@ -11,6 +11,7 @@ import {
   readRevisionAt,
   readRevisions,
 } from './queries.ts'
+import { readPage } from './pages.ts'
 import { noteUses, readLastUses, readPrincipals } from './principals.ts'
 import { openPool, withClient } from './database.ts'
 import { PrismaClient } from './generated/client.ts'
@@ -61,6 +62,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     snapshot: (asOf) => readSnapshot(reader, asOf),
     revisionAt: (time) => readRevisionAt(reader, time),
     resource: (name, id) => readResource(reader, name, id),
+    page: (name, query) => readPage(reader, name, query),
     revisions: (filter) => readRevisions(reader, filter),
     revision: (revision) => readRevision(reader, revision),
     readWhole: (each) => readWhole(reader, each),

@@ -105,6 +105,27 @@ export interface Denial {
 }
 export type DenialRecord = Denial & { readonly id: number }
 
+export interface PageQuery {
+  /** Behind this id. */
+  readonly after?: string
+  readonly limit: number
+  /** As it was at this revision; now where it is not given. */
+  readonly asOf?: number
+  /** A part of the id, whatever its case. */
+  readonly q?: string
+  readonly kind?: string
+  /** Resources with this label, and this value of it where one is given. */
+  readonly label?: { readonly name: string; readonly value?: string }
+}
+
+export interface Page<Name extends ResourceName = ResourceName> {
+  /** Of which state this is a part. */
+  readonly revision: number
+  /** Sorted by id. */
+  readonly items: readonly Resource<Name>[]
+  readonly more: boolean
+}
+
 /** The log and its read models. Rejects with DatabaseUnavailable; everything else is a value. */
 export interface Store {
   /** Where the log ends now. */
@@ -116,6 +137,8 @@ export interface Store {
   /** The newest revision committed at or before a time (0 where there was none). */
   revisionAt(time: Date): Promise<number>
   resource<Name extends ResourceName>(name: Name, id: string): Promise<Resource<Name> | null>
+  /** One page of a collection; null where the log does not reach to `asOf`. */
+  page<Name extends ResourceName>(name: Name, query: PageQuery): Promise<Page<Name> | null>
   revisions(filter: RevisionFilter): Promise<readonly RevisionRecord[]>
   revision(revision: number): Promise<RevisionRecord | null>
   /** The log in order, as it is published: at most `limit` messages after a revision. */
