@@ -18,10 +18,12 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules/.bin', name)
+const [name = '', ...rest] = process.argv.slice(2)
+/** Where the user is: npm runs scripts in the root, and says where it was called. */
+const cwd = (process.env.npm_lifecycle_event === name && process.env.INIT_CWD) || process.cwd()
 process.chdir(root)
 
-const commands = { start, test, build: async () => prepare(), lint, bench }
-const [name = '', ...rest] = process.argv.slice(2)
+const commands = { start, test, build: async () => prepare(), lint, bench, signalbox }
 const command = commands[name]
 if (!command)
   fail(`unknown command ${JSON.stringify(name)}; one of ${Object.keys(commands).join(', ')}`)
@@ -50,6 +52,12 @@ async function test(args) {
 async function bench(args) {
   prepare()
   process.exitCode = await runNode([join(root, 'bench/run.ts'), ...args], {})
+}
+
+/** The CLI, where the user is. Its stdout is the command's alone: what is made first goes to stderr. */
+async function signalbox(args) {
+  prepare()
+  process.exitCode = await runNode([join(root, 'dist/cli/main.js'), ...args], { cwd })
 }
 
 function sayCounts(path, code) {
@@ -143,10 +151,11 @@ function node() {
 }
 
 /** Runs Node 24 in the foreground; a signal to this process reaches it. Answers its exit code. */
-function runNode(args, { env = {}, withParent = false }) {
+function runNode(args, { env = {}, withParent = false, cwd = root }) {
   const child = spawn(node(), args, {
     stdio: withParent ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit',
     env: { ...process.env, ...env },
+    cwd,
   })
   // A terminal sends SIGINT to the whole group: the child has it already.
   process.on('SIGINT', () => {})
@@ -157,7 +166,8 @@ function runNode(args, { env = {}, withParent = false }) {
 }
 
 function run(file, args, { quiet = false, env = {} } = {}) {
-  const stdio = quiet ? ['ignore', 'pipe', 'pipe'] : 'inherit'
+  const loud = name === 'signalbox' ? ['ignore', process.stderr, 'inherit'] : 'inherit'
+  const stdio = quiet ? ['ignore', 'pipe', 'pipe'] : loud
   const done = spawnSync(file, args, { stdio, encoding: 'utf8', env: { ...process.env, ...env } })
   if (done.status === 0) return
   if (quiet) process.stderr.write(`${done.stdout ?? ''}${done.stderr ?? ''}`)
@@ -165,7 +175,8 @@ function run(file, args, { quiet = false, env = {} } = {}) {
 }
 
 function say(what) {
-  console.log(`signalbox: ${what} ...`)
+  const print = name === 'signalbox' ? console.error : console.log
+  print(`signalbox: ${what} ...`)
 }
 
 function fail(message, code = 1) {
