@@ -67,8 +67,12 @@ export class AdminClient {
     return { status, headers, text: await this.#bodyOf(response) }
   }
 
-  /** A write whose answer is lost is sent once more; its key keeps it one write. */
   async write<Body>(method: string, path: string, write: Write): Promise<Body> {
+    return JSON.parse((await this.send(method, path, write)).text) as Body
+  }
+
+  /** A write whose answer is lost is sent once more; its key keeps it one write. */
+  async send(method: string, path: string, write: Write): Promise<Answered> {
     const { query, body, reason, source = SOURCE } = write
     const headers = {
       'x-signalbox-source': source,
@@ -84,11 +88,10 @@ export class AdminClient {
       }
       return this.#answered(await this.#send(path, { query, init }))
     }
-    const { text } = await once().catch((error: unknown) => {
+    return once().catch((error: unknown) => {
       if (error instanceof Lost) return once()
       throw error
     })
-    return (text === '' ? {} : JSON.parse(text)) as Body
   }
 
   #limit(): AbortSignal {

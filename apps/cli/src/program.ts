@@ -1,7 +1,8 @@
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command } from 'commander'
 import { VERSION } from '@signalbox/host'
 import { addAuditCommands } from './program-audit.ts'
 import { addObservingCommands } from './program-observing.ts'
+import { addWriteOptions, asOfOption, gather } from './program-options.ts'
 import { addTimeCommands } from './program-time.ts'
 import { type Context } from './context.ts'
 import { type ExitCode } from './failure.ts'
@@ -36,27 +37,6 @@ export function createProgram(bind: Bind): Command {
   addAuditCommands(program, bind)
   addObservingCommands(program, bind)
   return program
-}
-
-export function asOfOption(): Option {
-  return new Option('--as-of <when>', 'as it was at a revision or an RFC 3339 time')
-}
-
-export function waitOption(): Option {
-  return new Option('--wait <time>', 'until every live proxy has it, at most so long (5s)')
-}
-
-export function addWriteOptions(command: Command): Command {
-  return command
-    .option('--dry-run', 'say what it would do, and do nothing')
-    .addOption(waitOption())
-    .option('--reason <text>', 'why; it is kept in the log')
-}
-
-/** For options that may stand more than once. */
-export function gather(value: string, before: readonly string[] | undefined): readonly string[] {
-  if (value === '') throw new InvalidArgumentError('It is empty.')
-  return [...(before ?? []), value]
 }
 
 function addResourceCommands(program: Command, bind: Bind): void {
