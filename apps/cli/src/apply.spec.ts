@@ -15,7 +15,7 @@ describe('apply', () => {
   it('is one revision, said with its changes, and none where nothing changes', async () => {
     const first = await at.run(['apply', '-f', 'all.yaml'])
     expect(first).toMatchObject({ code: 0, err: '' })
-    expect(first.out).toMatch(/\+ backend b1\n {4}\+ kind: "vllm"\n/)
+    expect(first.out).toMatch(/^\+ backend b1\n\+ backend b2\n\+ route gpt-4\.1\n/)
     expect(first.out).toMatch(/revision 1: 4 changes\n$/)
     const again = await at.run(['apply', '-f', 'all.yaml'])
     expect(again).toMatchObject({ code: 0, out: 'nothing to change at revision 1\n' })
@@ -37,6 +37,7 @@ describe('apply', () => {
 
   it('writes nothing in a dry run', async () => {
     const { out } = await at.run(['apply', '-f', 'all.yaml', '--dry-run'])
+    expect(out).toMatch(/^\+ backend b1\n {4}\+ kind: "vllm"\n/)
     expect(out).toMatch(/dry run: 4 changes to revision 0, nothing written\n$/)
     expect(await head()).toBe(0)
   })
@@ -161,8 +162,9 @@ describe('problems of an apply', () => {
     const env = { KEY: 'sk-canary', HOST: 'localhost' }
     const done = await at.run(['apply', '-f', 'a.yaml'], { env })
     expect(done.code).toBe(0)
-    expect(done.out).toContain('+ url: "http://localhost:8000"')
-    expect(done.out + done.err).not.toContain('canary')
+    const stored = await at.run(['get', 'backend', 'b1', '--json'])
+    expect(stored.json.spec.url).toBe('http://localhost:8000')
+    expect(done.out + done.err + stored.out).not.toContain('canary')
   })
 
   it('refuse what holds nothing, is not there, or is of no known format', async () => {

@@ -56,13 +56,19 @@ export async function reportChanged(context: Context, changed: Changed): Promise
     await context.printJson(changed)
     return code
   }
-  if (changes.length > 0) await context.print(renderChanges(changes, context.paint))
+  // Of what it made, an apply says the name; what is in it was just read, and a dry run shows it.
+  const shown = dryRun ? changes : changes.map((one) => (one.op === 'created' ? bare(one) : one))
+  if (shown.length > 0) await context.print(renderChanges(shown, context.paint))
   const count = `${changes.length} ${changes.length === 1 ? 'change' : 'changes'}`
   if (changes.length === 0) await context.print(`nothing to change at revision ${revision}`)
   else if (dryRun) await context.print(`dry run: ${count} to revision ${revision}, nothing written`)
   else await context.print(`revision ${revision}: ${count}`)
   if (convergence) await context.print(renderConvergence(convergence))
   return code
+}
+
+function bare(change: Change): Change {
+  return { ...change, after: null }
 }
 
 function everybody({ acked, pending, nacked }: Convergence): boolean {

@@ -137,17 +137,22 @@ export class AdminClient {
     if (this.#signal.aborted) return error as Error
     const cause = (error as { cause?: { code?: string; message?: string } }).cause
     const why = cause?.code ?? cause?.message ?? (error as Error).name
-    return new Lost(`${this.connection.url} does not answer (${why})`)
+    return new Lost(`${this.connection.url} does not answer (${why})`, remedyFor(why))
   }
 }
 
 /** Nobody knows whether the server did what was asked. */
 class Lost extends Failure {
-  constructor(detail: string) {
-    const remedy =
-      'Check --url, SIGNALBOX_URL and that the admin API runs; `signalbox doctor` looks.'
+  constructor(detail: string, remedy: string) {
     super({ exitCode: EXIT.unreachable, code: 'unreachable', detail, remedy })
   }
+}
+
+function remedyFor(why: string): string {
+  if (/CERT|SIGNATURE|ALTNAME/.test(why)) {
+    return 'Its certificate is not trusted here: NODE_EXTRA_CA_CERTS names a file with its CA.'
+  }
+  return 'Check --url and SIGNALBOX_URL, and that the admin API runs.'
 }
 
 interface ProblemDocument {

@@ -120,7 +120,7 @@ async function readContext({ context }: GlobalOptions, io: Io): Promise<NamedCon
     if (context === undefined) return undefined
     throw usage(`there is no context ${context}: ${path} does not exist`)
   }
-  const { parse } = await import('yaml')
+  const { parse } = await import('./yaml-text.ts')
   const wrong = (what: string) => usage(`${path}: ${what}`, 'See docs/cli.md for its shape.')
   let file: unknown
   try {

@@ -69,7 +69,7 @@ async function show(
 ): Promise<void> {
   if (shape === 'json') return context.printJson(value)
   if (shape === 'table') return context.print(rows())
-  const { stringify } = await import('yaml')
+  const { stringify } = await import('./yaml-text.ts')
   await context.print(stringify(value))
 }
 
@@ -139,7 +139,7 @@ export async function describe(
   const usedBy = await usersOf(client, kind, id)
   const status = kind === 'backend' ? await statusOf(client, id) : null
   if (context.json) return context.printJson({ ...one, status, usedBy, revisions })
-  const { stringify } = await import('yaml')
+  const { stringify } = await import('./yaml-text.ts')
   const shown = {
     [kind]: one.id,
     ...{ revision: one.revision, createdAt: one.createdAt, updatedAt: one.updatedAt },

@@ -36,6 +36,8 @@ export async function importFile(
   else {
     await context.print(stringify(imported.config))
     await reportUnmapped(context, imported)
+    const withKey = Object.values(imported.config.backends).filter(hasKey).length
+    if (withKey > 0) await context.note(`keys stand in it as they are: ${withKey}; keep it secret`)
   }
   return EXIT.ok
 }
@@ -69,6 +71,10 @@ async function readForeign(
       ...document.locate(problem.path === '' ? [] : problem.path.split('.')),
     })),
   })
+}
+
+function hasKey(spec: unknown): boolean {
+  return typeof spec === 'object' && spec !== null && 'apiKey' in spec
 }
 
 async function reportUnmapped(context: Context, { unmapped }: Imported): Promise<void> {

@@ -1,4 +1,33 @@
 import { type Command } from 'commander'
 import { type Bind } from './program.ts'
 
-export function addObservingCommands(_program: Command, _bind: Bind): void {}
+/** What is observed, as against what is desired; and help for the shell. */
+export function addObservingCommands(program: Command, bind: Bind): void {
+  program
+    .command('fleet')
+    .description('every proxy and probe: what they run, lag, refusals')
+    .option('--watch', 'and what changes, as it happens')
+    .action(
+      bind(async (context, _, options) => (await import('./observe.ts')).fleet(context, options)),
+    )
+  program
+    .command('status')
+    .description('the health of every backend')
+    .option('--watch', 'and what changes, as it happens')
+    .action(
+      bind(async (context, _, options) => (await import('./observe.ts')).status(context, options)),
+    )
+  program
+    .command('doctor')
+    .description('look at what most often goes wrong, each with its remedy')
+    .action(bind(async (context) => (await import('./doctor.ts')).doctor(context)))
+  program
+    .command('completion <shell>')
+    .description('the completion of this command for bash, zsh or fish')
+    .action(
+      bind(async (context, [shell = '']) => {
+        const { completionFor } = await import('./completion.ts')
+        await context.print(completionFor(shell, program))
+      }),
+    )
+}

@@ -17,25 +17,28 @@ export async function runCli(args: readonly string[], io: Io): Promise<ExitCode>
     }
   }
   const program = createProgram(bind)
-  direct(program, io)
+  const json = args.includes('--json')
+  direct(program, { io, json })
   try {
     await program.parseAsync(args, { from: 'user' })
     return code
   } catch (error) {
-    return report(error, { io, json: args.includes('--json') })
+    return report(error, { io, json })
   }
 }
 
 /** Commander writes where the command does, and throws instead of ending the process. */
-function direct(command: Command, io: Io): void {
+function direct(command: Command, { io, json }: Reporting): void {
   command.exitOverride().configureOutput({
     writeOut: (text) => void io.stdout.write(text),
     writeErr: (text) => void io.stderr.write(text),
     getOutHasColors: () => false,
     getErrHasColors: () => false,
-    outputError: (text, write) => write(text.replace(/^error: /, 'signalbox: usage: ')),
+    outputError: (text, write) => {
+      if (!json) write(text.replace(/^error: /, 'signalbox: usage: '))
+    },
   })
-  for (const one of command.commands) direct(one, io)
+  for (const one of command.commands) direct(one, { io, json })
 }
 
 interface Reporting {
@@ -46,7 +49,8 @@ interface Reporting {
 async function report(error: unknown, { io, json }: Reporting): Promise<ExitCode> {
   if (io.signal.aborted) return EXIT.interrupted
   // It has said so itself: help, the version, or what is wrong with the arguments.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
+  if (error instanceof CommanderError && !json) return EXIT.usage
   const facts = factsOf(error)
   const text = json ? `${JSON.stringify({ error: facts })}\n` : renderFailure(facts)
   await writeTo(io.stderr, text)
@@ -55,8 +59,9 @@ async function report(error: unknown, { io, json }: Reporting): Promise<ExitCode
 
 function factsOf(error: unknown): FailureFacts {
   if (error instanceof Failure) return error.facts
-  if (error instanceof ConfigError) {
-    return { exitCode: EXIT.usage, code: 'usage', detail: error.message }
+  if (error instanceof ConfigError || error instanceof CommanderError) {
+    const detail = error.message.replace(/^error: /, '')
+    return { exitCode: EXIT.usage, code: 'usage', detail }
   }
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return { exitCode: EXIT.failed, code: 'internal_error', detail }
