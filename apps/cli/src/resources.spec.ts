@@ -70,6 +70,20 @@ describe('export', () => {
     }
   })
 
+  it('keeps a credential through export and apply, which it does not show', async () => {
+    const keyed = makeFolder({ SIGNALBOX_URL: at.base, SIGNALBOX_TOKEN: TOKENS.admin })
+    const spec = 'spec: {kind: vllm, url: "http://x", apiKey: sk-canary}'
+    keyed.write('key.yaml', `resource: backend\nid: keyed\n${spec}\n`)
+    expect((await keyed.run(['apply', '-f', 'key.yaml'])).code).toBe(0)
+    const { out } = await keyed.run(['export'])
+    expect(out).toMatch(/fingerprint: /)
+    expect(out).not.toContain('canary')
+    const again = await keyed.run(['apply', '-f', '-'], { stdin: out })
+    expect(again).toMatchObject({ code: 0, out: expect.stringMatching(/^nothing to change/) })
+    await keyed.run(['delete', 'backend', 'keyed'])
+    keyed.remove()
+  })
+
   it('goes back in time, and refuses a format that there is not', async () => {
     const { json } = await at.run(['export', '--as-of', '0', '--json'])
     expect(json).toEqual({ backends: {}, routes: {}, policies: {} })
