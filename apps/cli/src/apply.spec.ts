@@ -1,5 +1,7 @@
+import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { DOCUMENT, type Fixture, startFixture } from './cli-harness.ts'
 
 let at: Fixture
@@ -176,6 +178,8 @@ describe('problems of an apply', () => {
     expect((await at.run(['apply', '-f', 'none.yaml'])).err).toContain('cannot be read (ENOENT)')
     expect((await at.run(['apply', '-f', 'x.ini'])).code).toBe(2)
     expect((await at.run(['apply'])).code).toBe(2)
+    writeFileSync(join(at.path, 'latin.yaml'), Buffer.from([0x61, 0x3a, 0xe4]))
+    expect((await at.run(['apply', '-f', 'latin.yaml'])).err).toContain('latin.yaml is not UTF-8')
   })
 })
 

@@ -5,8 +5,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type ChainProblem } from '@signalbox/model'
 import { type Context } from './context.ts'
-import { EXIT, type ExitCode, failed, usage } from './failure.ts'
-import { writeTo } from './io.ts'
+import { EXIT, type ExitCode, Failure, failed, usage } from './failure.ts'
+import { type Io, writeTo } from './io.ts'
 import { plain } from './paint.ts'
 import { table } from './table.ts'
 import { type VerifyOptions, verifyFile } from './verify.ts'
@@ -71,20 +71,27 @@ export async function exportAudit(
   const { body } = await (await client()).stream('audit/export')
   if (!body) throw failed('the server sent no export')
   const parts = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])
-  if (output === undefined) {
-    for await (const part of parts) await writeTo(io.stdout, part as Uint8Array)
-    return
+  const path = output === undefined ? undefined : resolve(io.cwd, output)
+  try {
+    if (path === undefined) for await (const part of parts) await writeTo(io.stdout, part as Buffer)
+    else await writeWhole(parts, path, io)
+  } catch (error) {
+    const { code, syscall } = error as NodeJS.ErrnoException
+    if (io.signal.aborted) throw error
+    if (syscall !== undefined) throw failed(`the export is not written to ${output} (${code})`)
+    const detail = 'the export broke off; what came of it is not whole'
+    throw new Failure({ exitCode: EXIT.unreachable, code: 'unreachable', detail })
   }
-  const path = resolve(io.cwd, output)
+}
+
+async function writeWhole(parts: Readable, path: string, { signal }: Io): Promise<void> {
   const partial = `${path}.partial`
   try {
-    await pipeline(parts, createWriteStream(partial, { mode: SECRET_MODE }), { signal: io.signal })
+    await pipeline(parts, createWriteStream(partial, { mode: SECRET_MODE }), { signal })
     await rename(partial, path)
   } catch (error) {
     await rm(partial, { force: true })
-    if (io.signal.aborted) throw error
-    const cause = (error as NodeJS.ErrnoException).code ?? (error as Error).message
-    throw failed(`the export is not written to ${output} (${cause})`)
+    throw error
   }
 }
 

@@ -45,7 +45,7 @@ export class AdminClient {
   }
 
   async get<Body>(path: string, query?: Query): Promise<Body> {
-    return JSON.parse((await this.text(path, query)).text) as Body
+    return this.#parsed((await this.text(path, query)).text) as Body
   }
 
   /** The answer as it came. */
@@ -68,7 +68,7 @@ export class AdminClient {
   }
 
   async write<Body>(method: string, path: string, write: Write): Promise<Body> {
-    return JSON.parse((await this.send(method, path, write)).text) as Body
+    return this.#parsed((await this.send(method, path, write)).text) as Body
   }
 
   /** A write whose answer is lost is sent once more; its key keeps it one write. */
@@ -92,6 +92,16 @@ export class AdminClient {
       if (error instanceof Lost) return once()
       throw error
     })
+  }
+
+  #parsed(text: string): unknown {
+    try {
+      return JSON.parse(text)
+    } catch {
+      const detail = `${this.connection.url} does not answer as a Signalbox admin API does`
+      const remedy = 'Check --url and SIGNALBOX_URL.'
+      throw new Failure({ exitCode: EXIT.unreachable, code: 'unreachable', detail, remedy })
+    }
   }
 
   #limit(): AbortSignal {

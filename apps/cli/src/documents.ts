@@ -56,7 +56,7 @@ function readPath(name: string, io: Io): readonly Source[] {
   try {
     if (!statSync(path).isDirectory()) {
       const format = formatOf(name)
-      if (format) return [{ file: name, text: readFileSync(path, 'utf8'), format }]
+      if (format) return [{ file: name, text: decoded(name, readFileSync(path)), format }]
       throw usage(`${name} is of no known format`, 'Expected .yaml, .yml, .json or .toml.')
     }
     const found = readdirSync(path, { withFileTypes: true })
@@ -81,7 +81,15 @@ async function readStdin({ stdin }: Io): Promise<string> {
     bytes += Buffer.byteLength(part)
     if (bytes > STDIN_BYTES_MAX) throw failed(`stdin holds more than ${STDIN_BYTES_MAX} bytes`)
   }
-  return Buffer.concat(parts).toString('utf8')
+  return decoded('stdin', Buffer.concat(parts))
+}
+
+function decoded(name: string, bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw failed(`${name} is not UTF-8`, { code: 'invalid_input' })
+  }
 }
 
 /** All documents as one, with every problem that can be seen without the server. */

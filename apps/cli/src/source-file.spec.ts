@@ -94,6 +94,32 @@ function isParsable(text: string): boolean {
   }
 }
 
+describe('what YAML would pass over', () => {
+  const problemsOf = (text: string) => readSource('f', text, 'yaml').problems
+
+  it.each([
+    ['a: 1\nb: *none\n', 2, 4, /alias/],
+    ['a: 1\nb: !secret x\n', 2, 4, /tag/],
+    ['a: {[x]: 1}\n', 1, 5, /expected a name/],
+    ['a: 1\na: 2\n', 2, 1, /stands twice; the other is at f:1:1/],
+  ])('%j is a problem with its place', (text, line, column, message) => {
+    expect(problemsOf(text)).toEqual([
+      {
+        file: 'f',
+        line,
+        column,
+        path: expect.any(String),
+        message: expect.stringMatching(message),
+      },
+    ])
+  })
+
+  it('is nothing where a byte order mark, an anchor or another line end stands', () => {
+    expect(problemsOf('\uFEFFa: &x [1]\r\nb: *x\r\n')).toEqual([])
+    expect(readSource('f', '\uFEFF{"a": 1}', 'json').problems).toEqual([])
+  })
+})
+
 describe('variables', () => {
   const env = { A: 'one', EMPTY: '' }
   const valueOf = (text: string) => substitute({ at: [text] }, env)

@@ -1,10 +1,11 @@
-import { type Document, isMap, isScalar, isSeq, LineCounter, parseAllDocuments } from 'yaml'
+import { type Document, isMap, isScalar, isSeq, LineCounter, parseAllDocuments, visit } from 'yaml'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { type Problem } from './failure.ts'
 import { locateInToml } from './toml-places.ts'
 
 /** An alias may repeat a part; a few lines may not become gigabytes. */
 const ALIASES_MAX = 100
+const NO_NAME = 'expected a name as the key'
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   '.yaml': 'yaml',
   '.yml': 'yaml',
@@ -40,7 +41,8 @@ export function formatOf(file: string): Format | undefined {
 }
 
 /** Reads a text; a problem of its syntax says where. Never throws for what it holds. */
-export function readSource(file: string, text: string, format: Format): SourceFile {
+export function readSource(file: string, bytes: string, format: Format): SourceFile {
+  const text = bytes.replace(/^\uFEFF/, '')
   if (format === 'toml') return readToml(file, text)
   return format === 'json' ? readJson(file, text) : readYaml(file, text)
 }
@@ -66,7 +68,8 @@ function readYaml(file: string, text: string, json?: { readonly value: unknown }
     const { line, col } = lineCounter.linePos(offset)
     return { file, line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const broken = all.flatMap(({ errors }) => errors)
+  // A tag that is not known would be passed over, and the value be another than was meant.
+  const broken = all.flatMap(({ errors, warnings }) => [...errors, ...warnings])
   if (json && (broken.length > 0 || all.length !== 1)) {
     const nowhere = { file, line: 1, column: 1 }
     return { documents: [{ value: json.value, locate: () => nowhere }], problems: [] }
@@ -75,9 +78,10 @@ function readYaml(file: string, text: string, json?: { readonly value: unknown }
     const problems = broken.map(({ pos, message }) => ({ ...at(pos[0]), path: '', message }))
     return { documents: [], problems }
   }
-  const problems = all.flatMap((document) => repeated(document.contents, [], at))
+  const problems = all.flatMap((document) => badKeys(document.contents, [], at))
+  if (problems.some(({ message }) => message === NO_NAME)) return { documents: [], problems }
   const documents = all.flatMap((document) => openYaml(document, at))
-  return { documents, problems: [...problems, ...documents.flatMap(({ problems }) => problems)] }
+  return { documents, problems: [...problems, ...documents.flatMap((one) => one.problems)] }
 }
 
 type At = (offset: number) => Place
@@ -91,8 +95,22 @@ function openYaml(document: Document, at: At) {
     return [{ value: same, locate, problems: [] as PlacedProblem[] }]
   } catch (error) {
     const { message } = error as Error
-    return [{ value: null, locate, problems: [{ ...locate([]), path: '', message }] }]
+    const place = at(unresolvedIn(document) ?? startOf(document.contents))
+    return [{ value: null, locate, problems: [{ ...place, path: '', message }] }]
   }
+}
+
+/** Where an alias is that leads nowhere, if that is what is wrong. */
+function unresolvedIn(document: Document): number | undefined {
+  let offset: number | undefined
+  visit(document, {
+    Alias: (_, alias) => {
+      if (alias.resolve(document) !== undefined) return undefined
+      offset = startOf(alias)
+      return visit.BREAK
+    },
+  })
+  return offset
 }
 
 /** The deepest key or item on the way to this path. */
@@ -114,18 +132,21 @@ function offsetOf(root: unknown, path: Path): number {
   return offset
 }
 
-/** Keys that stand twice in one mapping. YAML forbids them; here both places are told. */
-function repeated(node: unknown, above: Path, at: At): readonly PlacedProblem[] {
+/** Keys that are no names, or stand twice in one mapping: of these both places are told. */
+function badKeys(node: unknown, above: Path, at: At): readonly PlacedProblem[] {
   if (isSeq(node)) {
-    return node.items.flatMap((item, index) => repeated(item, [...above, String(index)], at))
+    return node.items.flatMap((item, index) => badKeys(item, [...above, String(index)], at))
   }
   if (!isMap(node)) return []
   const first = new Map<string, Place>()
   return node.items.flatMap(({ key, value }) => {
     const name = nameOf(key)
     const path = [...above, name]
-    const below = repeated(value, path, at)
+    const below = badKeys(value, path, at)
     const place = at(startOf(key))
+    if (!isScalar(key)) {
+      return [{ ...place, path: above.join('.'), message: NO_NAME }]
+    }
     const before = first.get(name)
     first.set(name, before ?? place)
     return before ? [twice(place, path.join('.'), before), ...below] : below
