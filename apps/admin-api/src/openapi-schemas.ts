@@ -130,6 +130,7 @@ export const SHARED_SCHEMAS: Json = {
       backends: { type: 'object', additionalProperties: ref('BackendSpec') },
       routes: { type: 'object', additionalProperties: ref('RouteSpec') },
       policies: { type: 'object', additionalProperties: ref('PolicySpec') },
+      settings: { type: 'object', additionalProperties: ref('SettingsSpec') },
     },
   },
   DryRun: {

@@ -115,7 +115,9 @@ describe('problems of an apply', () => {
     expect([code, out]).toEqual([3, ''])
     expect(err).toMatch(/^signalbox: validation_failed: the configuration is not valid\. Correct/)
     expect(err).toMatch(/\ndir\/a\.yaml:4:5: backends\.b\.1\.url: /)
-    expect(err).toMatch(/\ndir\/a\.yaml:5:5: backends\.b\.1\.wieght: unknown field; expected kind, url/)
+    expect(err).toMatch(
+      /\ndir\/a\.yaml:5:5: backends\.b\.1\.wieght: unknown field; expected kind, url/,
+    )
     expect(err).toMatch(/\ndir\/b\.json:4:5: backends\.c\.kind: /)
     expect(err).toMatch(/\ndir\/b\.json:3:3: backends\.c\.url: /)
     expect(err).toMatch(/\ndir\/c\.toml:3:3: backends\.t\.url: /)

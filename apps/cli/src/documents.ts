@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { readConfigDocument } from '@signalbox/control'
+import { CONFIG_RESOURCES, readConfigDocument } from '@signalbox/control'
 import { type Env } from '@signalbox/host'
 import { failed, usage } from './failure.ts'
 import { type Io } from './io.ts'
@@ -19,7 +19,7 @@ import { substitute } from './variables.ts'
 
 const STDIN = '-'
 const STDIN_BYTES_MAX = 16_777_216
-const KINDS_IN_DOCUMENTS: readonly Kind[] = ['backend', 'route', 'policy']
+const KINDS_IN_DOCUMENTS: readonly Kind[] = CONFIG_RESOURCES
 
 export interface Source {
   readonly file: string

@@ -73,7 +73,14 @@ async function show(
   await context.print(stringify(value))
 }
 
-const COLUMNS: Readonly<Record<Kind, readonly (readonly [string, (spec: Spec) => unknown])[]>> = {
+type Column = readonly [head: string, read: (spec: Spec) => unknown]
+
+const IDENTITY: readonly Column[] = [
+  ['ENABLED', (spec) => spec['enabled']],
+  ['EXPIRES', (spec) => spec['expiresAt']],
+  ['FINGERPRINT', (spec) => spec['fingerprint']],
+]
+const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
   backend: [
     ['KIND', (spec) => spec['kind']],
     ['URL', (spec) => spec['url']],
@@ -93,6 +100,14 @@ const COLUMNS: Readonly<Record<Kind, readonly (readonly [string, (spec: Spec) =>
     ['RETRIES', (spec) => (spec['retry'] as { maxRetries?: number } | undefined)?.maxRetries],
   ],
   set: [['MEMBERS', (spec) => (spec['members'] as readonly string[] | undefined)?.length]],
+  key: [
+    ['NAME', (spec) => spec['name']],
+    ['OWNER', (spec) => spec['owner']],
+    ['ROUTES', (spec) => spec['routes']],
+    ...IDENTITY,
+  ],
+  principal: [['ROLE', (spec) => spec['role']], ['NAME', (spec) => spec['name']], ...IDENTITY],
+  settings: [['CLIENT AUTH', (spec) => spec['clientAuth']]],
 }
 
 function tableOf(kind: Kind, resources: readonly Resource[]): string {

@@ -6,6 +6,9 @@ export const KINDS = {
   route: 'routes',
   policy: 'policies',
   set: 'sets',
+  key: 'keys',
+  principal: 'principals',
+  settings: 'settings',
 } as const
 export type Kind = keyof typeof KINDS
 

@@ -1,4 +1,5 @@
 import { type Command } from 'commander'
+import { asOfOption, gather } from './program-options.ts'
 import { type Bind } from './program.ts'
 
 /** What is observed, as against what is desired; and help for the shell. */
@@ -16,6 +17,16 @@ export function addObservingCommands(program: Command, bind: Bind): void {
     .option('--watch', 'and what changes, as it happens')
     .action(
       bind(async (context, _, options) => (await import('./observe.ts')).status(context, options)),
+    )
+  program
+    .command('explain <model>')
+    .description('who would take a request for a model, and why')
+    .addOption(asOfOption())
+    .option('--down <backend...>', 'take these as down', gather)
+    .action(
+      bind(async (context, [model = ''], options) =>
+        (await import('./explain.ts')).explain(context, model, options),
+      ),
     )
   program
     .command('doctor')

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { VERSION } from '@signalbox/host'
 import { addAuditCommands } from './program-audit.ts'
+import { addIdentityCommands } from './program-identities.ts'
 import { addObservingCommands } from './program-observing.ts'
 import { addWriteOptions, asOfOption, gather } from './program-options.ts'
 import { addTimeCommands } from './program-time.ts'
@@ -35,6 +36,7 @@ export function createProgram(bind: Bind): Command {
   addResourceCommands(program, bind)
   addTimeCommands(program, bind)
   addAuditCommands(program, bind)
+  addIdentityCommands(program, bind)
   addObservingCommands(program, bind)
   return program
 }
@@ -42,7 +44,7 @@ export function createProgram(bind: Bind): Command {
 function addResourceCommands(program: Command, bind: Bind): void {
   program
     .command('get <kind> [id]')
-    .description('list backends, routes, policies or sets, or show one')
+    .description('list backends, routes, policies, sets, keys, principals or settings, or show one')
     .addOption(asOfOption())
     .option('-l, --label <label>', 'only with this label: name, or name=value')
     .option('-o, --output <shape>', 'table, json or yaml')

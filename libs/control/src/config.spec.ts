@@ -119,6 +119,15 @@ describe('pruning', () => {
     })
   })
 
+  it('leaves the settings as they are, which open or close the fleet', () => {
+    const settings = { default: { clientAuth: 'blocking' } }
+    const with6 = snapshotOf({ ...six, settings })
+    expect(apply({}, { on: with6, prune: true, force: true }).drafts).toHaveLength(6)
+    expect(apply({ settings: { default: {} } }, { on: with6 }).drafts).toEqual([
+      'settings.updated default',
+    ])
+  })
+
   it('deletes nothing where it is not asked for', () => {
     expect(apply({}, { on }).drafts).toEqual([])
   })

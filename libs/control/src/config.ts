@@ -18,7 +18,12 @@ import { checkReferences } from './references.ts'
 import { draftsOf, openView, specIn, type View } from './view.ts'
 
 /** What a document holds. Sets are what is kept about documents. */
-export const CONFIG_RESOURCES = ['backend', 'route', 'policy'] as const satisfies ResourceName[]
+export const CONFIG_RESOURCES = [
+  'backend',
+  'route',
+  'policy',
+  'settings',
+] as const satisfies ResourceName[]
 export type ConfigResource = (typeof CONFIG_RESOURCES)[number]
 
 /** The whole desired state as people write it: specs by id, below the plural of each kind. */
@@ -28,6 +33,9 @@ export type ConfigDocument = {
 
 /** More than this share of what there is may not go by being left out, unless it is forced. */
 export const PRUNED_SHARE_MAX = 0.2
+
+/** Settings are not: to leave `clientAuth: blocking` out must not open the fleet. */
+const PRUNED = CONFIG_RESOURCES.filter((name) => name !== 'settings')
 
 export interface ApplyOptions {
   /**
@@ -160,7 +168,7 @@ function pruneRest(
   const owned = set === null ? null : new Set(view.snapshot.sets.get(set)?.spec.members)
   let reached = 0
   const gone: (readonly [ConfigResource, string])[] = []
-  for (const resource of CONFIG_RESOURCES) {
+  for (const resource of PRUNED) {
     const named = document[DEFINITIONS[resource].plural] ?? {}
     for (const id of collection(view.snapshot, resource).keys()) {
       if (owned && !owned.has(memberOf({ resource, id }))) continue

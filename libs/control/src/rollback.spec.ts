@@ -58,6 +58,16 @@ describe('a rollback', () => {
     expect(back(target, target, [{ resource: 'policy', id: 'p' }])).toBe('not_found')
   })
 
+  it('of everything touches nobody who may, unless they are named', () => {
+    const hash = 'a'.repeat(64)
+    const before = snapshotOf({ keys: { k: { hash } }, principals: { p: { role: 'admin', hash } } })
+    const now = snapshotOf({ settings: { default: { clientAuth: 'blocking' } } })
+    const decided = decideRollback(before, null)(now)
+    expect(decided).toEqual({ ok: true, value: [] })
+    const named = decideRollback(before, [{ resource: 'key', id: 'k' }])(now)
+    expect(named.ok && named.value.map(({ type }) => type)).toEqual(['key.created'])
+  })
+
   it('drafts nothing where nothing differs', () => {
     const decided = decideRollback(target, null)(target)
     expect(decided).toEqual({ ok: true, value: [] })

@@ -13,8 +13,11 @@ import { diff } from './diff.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView } from './view.ts'
 
-/** A key that was revoked must not come back because a route is rolled back: only by name. */
-const IDENTITIES: readonly ResourceName[] = ['key', 'principal']
+/**
+ * Who may is not undone because a route is: a revoked key must not come back, a closed fleet not
+ * open. Only by name.
+ */
+const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings']
 
 export interface Named {
   readonly resource: ResourceName
@@ -22,8 +25,8 @@ export interface Named {
 }
 
 /**
- * What brings everything but keys and principals, or only the named resources, back to how it was
- * in `target`. Specs come
+ * What brings everything but keys, principals and settings, or only the named resources, back to how
+ * it was in `target`. Specs come
  * back as they were stored, credentials included; what would not hold together today (a route whose
  * backend has gone meanwhile) is refused. No draft where nothing differs.
  */
@@ -41,7 +44,7 @@ export function decideRollback(
     const wanted = only && new Set(only.map(keyOf))
     const view = openView(now)
     for (const change of diff(now, target)) {
-      const named = wanted ? wanted.has(keyOf(change)) : !IDENTITIES.includes(change.resource)
+      const named = wanted ? wanted.has(keyOf(change)) : !WHO_MAY.includes(change.resource)
       if (!named) continue
       view.pending[change.resource].set(change.id, { spec: change.after, command: 0 })
     }

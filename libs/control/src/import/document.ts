@@ -17,7 +17,7 @@ export interface Unmapped {
 }
 
 export interface Imported {
-  readonly config: Required<ConfigDocument>
+  readonly config: Required<Omit<ConfigDocument, 'settings'>>
   readonly unmapped: readonly Unmapped[]
 }
 

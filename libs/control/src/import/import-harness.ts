@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { emptySnapshot, type FieldProblem } from '@signalbox/model'
 import { type Command } from '../command.ts'
 import { decideAll } from '../decide.ts'
-import { type ConfigDocument } from '../config.ts'
 import { type Env, type Imported, type ImportResult, type Unmapped } from './document.ts'
 
 export type Importer = (input: unknown, env: Env) => ImportResult
@@ -77,7 +76,7 @@ export function lostLeaves(importer: Importer, input: unknown, env: Env = {}): r
 }
 
 /** What the control plane says to the document on an empty log; undefined where it takes it. */
-export function refusalOf({ backends, routes, policies }: Required<ConfigDocument>): unknown {
+export function refusalOf({ backends, routes, policies }: Imported['config']): unknown {
   const create = (resource: Command['resource'], specs: Record<string, unknown>): Command[] =>
     Object.entries(specs).map(([id, spec]) => ({ op: 'create', resource, id, spec }))
   const keyless = Object.entries(backends).map(([id, spec]) => {
