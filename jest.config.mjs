@@ -4,6 +4,7 @@ export default {
   testMatch: ['<rootDir>/{apps,libs}/*/src/**/*.spec.ts', '<rootDir>/test/**/*.spec.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   testEnvironment: 'node',
+  moduleNameMapper: { '^fast-check$': '<rootDir>/tools/fast-check.mjs' },
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',

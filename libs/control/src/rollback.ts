@@ -25,10 +25,10 @@ export interface Named {
 }
 
 /**
- * What brings everything but keys, principals and settings, or only the named resources, back to how
- * it was in `target`. Specs come
- * back as they were stored, credentials included; what would not hold together today (a route whose
- * backend has gone meanwhile) is refused. No draft where nothing differs.
+ * What brings everything but keys, principals and settings, or only the named resources, back to
+ * how it was in `target`. Specs come back as they were stored, credentials included; what would not
+ * hold together today (a route whose backend has gone meanwhile) is refused. No draft where nothing
+ * differs.
  */
 export function decideRollback(
   target: Snapshot,
