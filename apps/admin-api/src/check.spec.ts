@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { type Draft, ok, parseSpec, type Snapshot, type Spec } from '@signalbox/model'
 import { snapshotOfSpecs } from '@signalbox/testing'
 import { checked } from './check.ts'
@@ -52,9 +53,15 @@ describe('a change that was decided', () => {
   })
 
   it('is refused where it is more than the bus carries in one message', () => {
-    const many = Array.from({ length: 2_000 }, (_, nth) =>
-      created('backend', `b${nth}`, specOf('backend', backend)),
+    const many = (sealed: () => string) =>
+      Array.from({ length: 1_000 }, (_, nth) => {
+        const credential = { sealed: sealed(), fingerprint: 'f' }
+        return created('backend', `b${nth}`, specOf('backend', { ...backend, credential }))
+      })
+    expect(check(now, ...many(() => 'A'.repeat(1_000)))).toBe('taken')
+    const random = () => randomBytes(750).toString('base64')
+    expect(check(now, ...many(random))).toMatch(
+      /^admin_body_too_large: the change has \d+ bytes when compressed, over 524288/,
     )
-    expect(check(now, ...many)).toMatch(/^admin_body_too_large: the change has \d+ bytes/)
   })
 })

@@ -1,4 +1,4 @@
-import { REVISION_BYTES_MAX } from '@signalbox/bus'
+import { sizeProblem } from '@signalbox/bus'
 import {
   type Actor,
   canonicalJson,
@@ -47,11 +47,10 @@ function notAllowed(drafts: readonly Draft[], { role }: Actor): Refusal | undefi
 
 /** Once in the log it could never be published, and nothing that comes after it either. */
 function tooLarge(drafts: readonly Draft[]): Refusal | undefined {
-  const body = Buffer.byteLength(canonicalJson(drafts))
-  const bytes = body + drafts.length * EVENT_BYTES + ENVELOPE_BYTES
-  if (bytes <= REVISION_BYTES_MAX) return undefined
-  const sizes = `${bytes} bytes as one revision, over ${REVISION_BYTES_MAX}`
-  return refuse('admin_body_too_large', `the change has ${sizes}; change less in one call`)
+  const filler = '0'.repeat(ENVELOPE_BYTES + drafts.length * EVENT_BYTES)
+  const problem = sizeProblem(canonicalJson(drafts) + filler)
+  if (!problem) return undefined
+  return refuse('admin_body_too_large', `the change has ${problem}; change less in one call`)
 }
 
 /**

@@ -75,7 +75,7 @@ export const WRITE_PROBLEMS = {
   ...READ_PROBLEMS,
   '409': problem('Exists already, dangling or duplicate reference, still referenced'),
   '412': problem('If-Match is stale; `current` holds the value'),
-  '413': problem('Body over 256 KB'),
+  '413': problem('Body over 256 KB (16 MB for /config), or a change that the bus cannot carry'),
   '415': problem('Not declared as JSON, YAML or TOML'),
   '422': problem('Not valid, or the Idempotency-Key was used with another request'),
 }

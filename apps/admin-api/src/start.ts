@@ -16,7 +16,7 @@ import { type Store } from '@signalbox/store'
 import { type FastifyInstance } from 'fastify'
 import { createFindActor } from './actors.ts'
 import { AuditController } from './audit.controller.ts'
-import { readBodies } from './body.ts'
+import { DOCUMENT_BYTES_MAX, readBodies } from './body.ts'
 import { ChangesController } from './changes.controller.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { ConfigController } from './config.controller.ts'
@@ -54,8 +54,6 @@ export interface RunningAdminApi extends Running {
   readonly address: ListenAddress
 }
 
-/** A revision must fit into one message of the bus; this leaves room for its envelope. */
-const BODY_BYTES_MAX = 262_144
 const ALIVE_CHECK_MS = 2_000
 /** Connections that a stop still finds open after this time are cut. */
 const DRAIN_MS = 10_000
@@ -175,7 +173,7 @@ function createApp({
     ],
   }
   const adapter = new FastifyAdapter({
-    bodyLimit: BODY_BYTES_MAX,
+    bodyLimit: DOCUMENT_BYTES_MAX,
     genReqId: newRequestId,
     forceCloseConnections: 'idle',
     frameworkErrors: sendFrameworkError,

@@ -218,6 +218,19 @@ describe('the configuration as a document', () => {
     expect((await put(body, '', { 'content-type': type })).status).toBe(status)
   })
 
+  it('may be larger than any other body, and still be one revision', async () => {
+    const ids = Array.from({ length: 3_000 }, (_, nth) => `backend-${nth}`)
+    const document = {
+      backends: Object.fromEntries(ids.map((id) => [id, { ...SPEC, labels: { id } }])),
+    }
+    const { status, json } = await put(document)
+    expect([status, json.revision, json.changes.length]).toEqual([200, 1, 3_000])
+    const list = await api.call('GET', 'backends?limit=1000')
+    expect(list.json.items).toHaveLength(1_000)
+    const elsewhere = await api.call('POST', 'changes', { body: { operations: [], document } })
+    expect([elsewhere.status, elsewhere.json.code]).toEqual([413, 'admin_body_too_large'])
+  })
+
   it('refuses aliases that multiply', async () => {
     const level = (n: number) =>
       `l${n}: &l${n} [${Array(9)

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { encodeSnapshot, type Head, type Heartbeat, type StatusTable } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { type Bus, BusUnavailable, REVISION_BYTES_MAX, REVISIONS_PER_FETCH } from './bus.ts'
+import { HEARTBEAT, STATUSES } from './bus-messages.harness.ts'
 import { TestLog } from './test-log.harness.ts'
 
 /** One broker, or what stands for it, and what a test may do to it. */
@@ -64,10 +66,21 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
         expect(await messagesOf(follower, 1)).toEqual(log.messages)
       })
 
+      it('carries a body of megabytes, whole', async () => {
+        const log = new TestLog()
+        await publisher.openStream(log)
+        const large = { ...log.append(), body: 'a large body '.repeat(400_000) }
+        const heard = new Promise((resolve) => follower.onRevision(resolve))
+        await ready(follower, publisher)
+        expect(await publisher.publishRevision(large)).toEqual({ kind: 'stored' })
+        expect([await heard, await messagesOf(follower, 1)]).toEqual([large, [large]])
+      })
+
       it('throws for a body that must never have got here', async () => {
         const log = new TestLog()
         await publisher.openStream(log)
-        const message = { ...log.append(), body: 'x'.repeat(REVISION_BYTES_MAX + 1) }
+        const noise = randomBytes(REVISION_BYTES_MAX).toString('hex')
+        const message = { ...log.append(), body: noise + noise }
         const error = await publisher.publishRevision(message).catch((reason: unknown) => reason)
         expect(error).toBeInstanceOf(Error)
         expect(error).not.toBeInstanceOf(BusUnavailable)
@@ -313,38 +326,6 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
       await expect(closed.latestSnapshot()).rejects.toBeInstanceOf(BusUnavailable)
     })
   })
-}
-
-const HEARTBEAT: Heartbeat = {
-  id: 'proxy.1 *>',
-  role: 'proxy',
-  labels: { zone: 'a' },
-  version: 'dev',
-  lineage: 'lineage-1',
-  epoch: 1,
-  received: 3,
-  active: 3,
-  state: 'live',
-  nacks: [{ revision: 2, resource: 'backend', id: 'b', code: 'c', message: 'm' }],
-  load: { requestsTotal: 1, inFlight: 0, rssBytes: 1 },
-  sentAtMs: 1,
-}
-
-const STATUSES: StatusTable = {
-  observer: 'probe 1',
-  statuses: [
-    {
-      backend: 'b',
-      health: 'warming_up',
-      sinceMs: 1,
-      checkedAtMs: 2,
-      latencyMs: null,
-      error: 'answered 503',
-      models: ['m'],
-      revision: 1,
-      observer: 'probe 1',
-    },
-  ],
 }
 
 function snapshotOf(log: TestLog) {

@@ -13,8 +13,10 @@ export type FetchOutcome =
   /** The stream no longer holds the first of them: take a snapshot. */
   | { readonly kind: 'gone' }
 
-/** Bytes of a revision's body at most; the admin API refuses larger changes long before. */
+/** Bytes of a revision's body on the wire, compressed. The admin API refuses larger changes. */
 export const REVISION_BYTES_MAX = 512 * 1024
+/** Bytes of it in clear: what a few bytes may at most become. */
+export const REVISION_TEXT_BYTES_MAX = 16 * 1024 * 1024
 /** Revisions that one call of revisions() answers at most. */
 export const REVISIONS_PER_FETCH = 256
 /** Every request to the bus is answered, or rejected with BusUnavailable, within this time. */
@@ -59,8 +61,8 @@ export interface Bus {
   openStream(log: OpenedLog): Promise<Head>
   /**
    * Compare-and-set: stored only if the stream that openStream() answered for ends at
-   * message.revision - 1. A rejection leaves open whether it was stored. A body over
-   * REVISION_BYTES_MAX is a bug and throws.
+   * message.revision - 1. A rejection leaves open whether it was stored. A body that
+   * cannot travel (sizeProblem()) is a bug and throws.
    */
   publishRevision(message: RevisionMessage): Promise<PublishOutcome>
   /** Replaces the snapshot by a newer one or one of another lineage; an older one is dropped. */

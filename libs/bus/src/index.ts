@@ -8,6 +8,7 @@ export {
   type Lane,
 } from './in-process/hub.ts'
 export * from './disk-copy.ts'
+export { sizeProblem } from './encode.ts'
 export {
   follow,
   type Following,

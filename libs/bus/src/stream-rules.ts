@@ -1,5 +1,6 @@
 import { GENESIS_HASH, type Head, type RevisionMessage } from '@signalbox/model'
-import { BusUnavailable, type OpenedLog, REVISION_BYTES_MAX } from './bus.ts'
+import { BusUnavailable, type OpenedLog } from './bus.ts'
+import { sizeProblem } from './encode.ts'
 
 /** Whose log a stream caches. */
 export interface StreamOwner {
@@ -42,7 +43,6 @@ export function headOf({ lineage, epoch, revision, hash }: RevisionMessage): Hea
 }
 
 export function requireFits(message: RevisionMessage): void {
-  const bytes = Buffer.byteLength(message.body)
-  if (bytes <= REVISION_BYTES_MAX) return
-  throw new Error(`revision ${message.revision} has ${bytes} bytes, over ${REVISION_BYTES_MAX}`)
+  const problem = sizeProblem(message.body)
+  if (problem) throw new Error(`revision ${message.revision} has ${problem}`)
 }

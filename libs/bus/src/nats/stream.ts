@@ -26,7 +26,7 @@ import {
 } from '../bus.ts'
 import { emptyHead, headOf, judgeStream, type StreamOwner } from '../stream-rules.ts'
 import { type Subjects } from './subjects.ts'
-import { readRevision, revisionHeaders } from './wire.ts'
+import { readRevision, revisionPayload } from './wire.ts'
 
 /*
  * The stream's sequence IS the revision: the first message of an empty stream must be revision 1,
@@ -87,8 +87,9 @@ export async function publish(
 ): Promise<PublishOutcome> {
   const js = jetstream(nc, API)
   try {
-    const ack = await js.publish(subjects.revision(message.revision), message.body, {
-      headers: revisionHeaders(message),
+    const { data, headers } = revisionPayload(message)
+    const ack = await js.publish(subjects.revision(message.revision), data, {
+      headers,
       expect: { lastSequence: message.revision - 1, streamName: subjects.stream },
       timeout: REQUEST_DEADLINE_MS,
     })

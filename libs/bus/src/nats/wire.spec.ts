@@ -1,5 +1,6 @@
 import { type Heartbeat, type StatusTable } from '@signalbox/model'
-import { REVISION_BYTES_MAX } from '../bus.ts'
+import { gzipSync } from 'node:zlib'
+import { REVISION_BYTES_MAX, REVISION_TEXT_BYTES_MAX } from '../bus.ts'
 import { TestLog } from '../test-log.harness.ts'
 import { subjectsOf } from './subjects.ts'
 import {
@@ -9,6 +10,7 @@ import {
   readRevision,
   readStatusTable,
   revisionHeaders,
+  revisionPayload,
   splitStatusTable,
 } from './wire.ts'
 
@@ -34,6 +36,25 @@ describe('a revision on the wire', () => {
     ['a negative revision', { revision: -1 }],
   ])('is refused with %s', (_what, wrong) => {
     const headers = revisionHeaders({ ...message, ...wrong })
+    expect(readRevision({ headers, data: bytes(message.body) })).toBeUndefined()
+  })
+
+  it('is compressed where it is large, and reads back as it was', () => {
+    const large = { ...message, body: 'a large body '.repeat(10_000) }
+    const { data, headers } = revisionPayload(large)
+    expect(data.length).toBeLessThan(5_000)
+    expect(readRevision({ headers, data })).toEqual(large)
+    const plain = revisionPayload(message)
+    expect(Buffer.from(plain.data).toString()).toBe(message.body)
+  })
+
+  it('is refused where it does not open, opens to too much, or is encoded in another way', () => {
+    const { headers } = revisionPayload({ ...message, body: 'x'.repeat(100_000) })
+    expect(readRevision({ headers, data: bytes('no gzip') })).toBeUndefined()
+    const bomb = gzipSync(Buffer.alloc(REVISION_TEXT_BYTES_MAX + 1))
+    expect(bomb.length).toBeLessThan(REVISION_BYTES_MAX)
+    expect(readRevision({ headers, data: bomb })).toBeUndefined()
+    headers.set('Sb-Encoding', 'zstd')
     expect(readRevision({ headers, data: bytes(message.body) })).toBeUndefined()
   })
 

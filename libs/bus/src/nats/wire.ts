@@ -6,7 +6,7 @@ import {
   type RevisionMessage,
   type StatusTable,
 } from '@signalbox/model'
-import { REVISION_BYTES_MAX } from '../bus.ts'
+import { decodeBody, encodeBody } from '../encode.ts'
 
 /*
  * What travels, and its reading back. Whoever may publish may publish anything: each reader answers
@@ -18,6 +18,8 @@ const EPOCH = 'Sb-Epoch'
 const REVISION = 'Sb-Revision'
 const PREVIOUS_HASH = 'Sb-Previous-Hash'
 const HASH = 'Sb-Hash'
+const ENCODING = 'Sb-Encoding'
+const GZIP = 'gzip'
 
 const HASH_FORM = /^[0-9a-f]{64}$/
 const NUMBER_FORM = /^\d{1,15}$/
@@ -42,6 +44,14 @@ export function revisionHeaders(message: RevisionMessage): MsgHdrs {
   return all
 }
 
+/** A revision as it is published. */
+export function revisionPayload(message: RevisionMessage): { data: Uint8Array; headers: MsgHdrs } {
+  const { data, gzip } = encodeBody(message.body)
+  const all = revisionHeaders(message)
+  if (gzip) all.set(ENCODING, GZIP)
+  return { data, headers: all }
+}
+
 export function readRevision(received: Received): RevisionMessage | undefined {
   const header = (name: string) => received.headers?.get(name) ?? ''
   const lineage = header(LINEAGE)
@@ -51,7 +61,10 @@ export function readRevision(received: Received): RevisionMessage | undefined {
   if (lineage === '' || lineage.length > LINEAGE_CHARS_MAX) return undefined
   if (!HASH_FORM.test(hash) || !HASH_FORM.test(previousHash)) return undefined
   if (!numbers.every((text) => NUMBER_FORM.test(text))) return undefined
-  const body = decodeText(received.data, REVISION_BYTES_MAX)
+  const encoding = header(ENCODING)
+  if (encoding !== '' && encoding !== GZIP) return undefined
+  const clear = decodeBody({ data: received.data, gzip: encoding === GZIP })
+  const body = clear && decodeText(clear, clear.length)
   if (body === undefined) return undefined
   const [epoch = 0, revision = 0] = numbers.map(Number)
   return { lineage, epoch, revision, previousHash, hash, body }

@@ -1,0 +1,33 @@
+import { type Heartbeat, type StatusTable } from '@signalbox/model'
+
+export const HEARTBEAT: Heartbeat = {
+  id: 'proxy.1 *>',
+  role: 'proxy',
+  labels: { zone: 'a' },
+  version: 'dev',
+  lineage: 'lineage-1',
+  epoch: 1,
+  received: 3,
+  active: 3,
+  state: 'live',
+  nacks: [{ revision: 2, resource: 'backend', id: 'b', code: 'c', message: 'm' }],
+  load: { requestsTotal: 1, inFlight: 0, rssBytes: 1 },
+  sentAtMs: 1,
+}
+
+export const STATUSES: StatusTable = {
+  observer: 'probe 1',
+  statuses: [
+    {
+      backend: 'b',
+      health: 'warming_up',
+      sinceMs: 1,
+      checkedAtMs: 2,
+      latencyMs: null,
+      error: 'answered 503',
+      models: ['m'],
+      revision: 1,
+      observer: 'probe 1',
+    },
+  ],
+}
