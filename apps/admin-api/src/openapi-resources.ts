@@ -8,6 +8,7 @@ import {
   type Json,
   json,
   LIST,
+  parameter,
   READ_PROBLEMS,
   ref,
   text,
@@ -16,6 +17,12 @@ import {
   WRITE_PROBLEMS,
 } from './openapi-kit.ts'
 import { isIdentity } from './tokens.ts'
+
+const CASCADE = parameter('cascade', 'query', {
+  type: 'boolean',
+  default: false,
+  description: 'Deletes the routes that refer to it as well, and names them',
+})
 
 const body = (members: Json, required: string[]): Json => ({
   required: required.length > 0,
@@ -88,10 +95,10 @@ export function resourcePaths(name: ResourceName): Json {
       delete: {
         tags,
         operationId: `delete_${name}`,
-        parameters: [ID, IF_MATCH, ...WRITE],
+        parameters: [ID, CASCADE, IF_MATCH, ...WRITE],
         responses: wrote({
           '204': { description: 'Deleted' },
-          '200': answer('Deleted; waited', { type: 'object' }),
+          '200': answer('Deleted with what is named, or waited', ref('Changed')),
         }),
       },
     },

@@ -24,9 +24,16 @@ import { type FastifyReply } from 'fastify'
 import { presentPage, readCursor, readLabel } from './listing.ts'
 import { presentResource } from './masking.ts'
 import { refused } from './refused.ts'
-import { type AdminRequest, readQuery, readWhole, readWrite, refuseIfMatch } from './request.ts'
+import {
+  type AdminRequest,
+  readFlag,
+  readQuery,
+  readWhole,
+  readWrite,
+  refuseIfMatch,
+} from './request.ts'
 import { respond } from './respond.ts'
-import { AdminService, presentWritten } from './service.ts'
+import { AdminService, presentRevision, presentWritten } from './service.ts'
 
 export const LIST_LIMIT_MAX = 1_000
 export const LIST_LIMIT = 100
@@ -102,10 +109,7 @@ export function resourceController(name: ResourceName): Type<unknown> {
       @Res() reply: FastifyReply,
       @Param('id') id: string,
     ) {
-      const options = readWrite(request)
-      const command = { op: 'delete', resource: name, id, ifMatch: options.ifMatch } as const
-      const gone = () => ({ status: 204, headers: {}, body: '' })
-      respond(reply, await this.service.run([command], options, gone))
+      await remove(this.service, { request, reply }, { name, id })
     }
   }
   return ResourceController
@@ -114,6 +118,20 @@ export function resourceController(name: ResourceName): Type<unknown> {
 interface Http {
   readonly request: AdminRequest
   readonly reply: FastifyReply
+}
+
+async function remove(
+  service: AdminService,
+  { request, reply }: Http,
+  { name, id }: { readonly name: ResourceName; readonly id: string },
+) {
+  const options = readWrite(request, { more: ['cascade'] })
+  const cascade = readFlag(readQuery(request, ['cascade', 'dryRun', 'wait']), 'cascade')
+  const { ifMatch } = options
+  const command = { op: 'delete', resource: name, id, ifMatch, cascade } as const
+  // What goes with it is named; of one alone there is nothing to say.
+  const present = cascade ? presentRevision : () => ({ status: 204, headers: {}, body: '' })
+  respond(reply, await service.run([command], options, present))
 }
 
 async function write(service: AdminService, { request, reply }: Http, command: Command) {

@@ -140,6 +140,22 @@ describe('POST /rollback', () => {
   })
 })
 
+describe('DELETE with cascade', () => {
+  it('names all that it takes, as a dry run and for real', async () => {
+    await api.add('b1')
+    const spec = { tiers: [{ targets: [{ backend: 'b1' }] }] }
+    await api.call('POST', 'routes', { body: { id: 'r', spec } })
+    expect((await api.call('DELETE', 'backends/b1')).status).toBe(409)
+    const taken = (json: { changes: { id: string }[] }) => json.changes.map(({ id }) => id)
+    const dry = await api.call('DELETE', 'backends/b1?cascade=true&dryRun=true')
+    expect([dry.status, taken(dry.json)]).toEqual([200, ['b1', 'r']])
+    const gone = await api.call('DELETE', 'backends/b1?cascade=true')
+    expect([gone.status, taken(gone.json), gone.json.revision]).toEqual([200, ['b1', 'r'], 3])
+    expect((await api.call('GET', 'routes/r')).status).toBe(404)
+    expect((await api.call('DELETE', 'backends/b1?cascade=maybe')).status).toBe(400)
+  })
+})
+
 describe('the configuration as a document', () => {
   const put = (body: unknown, query = '', headers: Record<string, string> = {}) =>
     api.call('PUT', `config${query}`, { body, headers })

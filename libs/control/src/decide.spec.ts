@@ -27,6 +27,34 @@ function refusalOf(command: Command, snapshot: Snapshot = given): Refusal {
 
 const paths = (refusal: Refusal) => refusal.errors?.map((error) => error.path)
 
+describe('a delete that cascades', () => {
+  const drafted = (command: Command, snapshot = given) => {
+    const decided = decide(command, snapshot)
+    return decided.ok ? decided.value.map(({ type, id }) => `${type} ${id}`) : decided.error.code
+  }
+
+  it.each<[Command['resource'], string]>([
+    ['backend', 'b1'],
+    ['policy', 'fast'],
+  ])('takes the routes that refer to the %s along', (resource, id) => {
+    const command = { op: 'delete', resource, id, ...none } as const
+    expect(drafted(command)).toBe('still_referenced')
+    expect([...drafted({ ...command, cascade: true })].sort()).toEqual(
+      [`${resource}.deleted ${id}`, 'route.deleted gpt-4o'].sort(),
+    )
+  })
+
+  it('takes nothing that does not refer to it', () => {
+    const more = snapshotOf({
+      backends: { b1: backend(), b2: backend() },
+      routes: { r1: routeTo('b1'), r2: routeTo('b2') },
+    })
+    const command = { op: 'delete', resource: 'backend', id: 'b1', ...none, cascade: true } as const
+    expect(drafted(command, more)).toEqual(['backend.deleted b1', 'route.deleted r1'])
+    expect(drafted({ ...command, resource: 'route', id: 'r2' }, more)).toEqual(['route.deleted r2'])
+  })
+})
+
 describe('create', () => {
   it('drafts the whole spec with its defaults, as version 1', () => {
     const decided = decide({ op: 'create', resource: 'policy', id: 'p', spec: {} }, given)

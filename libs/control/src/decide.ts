@@ -17,7 +17,7 @@ import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
 import { mergePatch } from './merge-patch.ts'
-import { checkReferences } from './references.ts'
+import { checkReferences, routesReferringTo } from './references.ts'
 import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
 
 /** How many field problems one refusal carries. */
@@ -67,7 +67,10 @@ export function applyCommand(command: Command, index: number, view: View): Refus
   const wanted = wantedBy(command, view)
   if (!wanted.ok) return wanted.error
   const { id, spec } = wanted.value
+  const cascades = command.op === 'delete' && command.cascade === true
+  const referring = cascades ? routesReferringTo(view, command.resource, id) : []
   view.pending[command.resource].set(id, { spec, command: index })
+  for (const route of referring) view.pending.route.set(route, { spec: null, command: index })
   return undefined
 }
 

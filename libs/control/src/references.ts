@@ -114,6 +114,13 @@ function checkDeleted(view: View, resource: 'backend' | 'policy'): LocatedRefusa
   return undefined
 }
 
+/** The routes that refer to a resource, as the commands have left them. */
+export function routesReferringTo(view: View, resource: ResourceName, id: string): string[] {
+  if (resource !== 'backend' && resource !== 'policy') return []
+  const routes = [...routesIn(view)]
+  return routes.flatMap(([name, route]) => (referredTo(route, resource).includes(id) ? name : []))
+}
+
 function referredTo(route: RouteSpec, resource: 'backend' | 'policy'): readonly string[] {
   if (resource === 'policy') return [route.policy]
   return route.tiers.flatMap((tier) => tier.targets.flatMap((target) => target.backend ?? []))
