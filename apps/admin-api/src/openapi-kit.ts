@@ -68,6 +68,7 @@ export const READ_PROBLEMS = {
   '403': problem('The role does not reach'),
   '404': problem('Not found'),
   '405': problem('The path has no such method'),
+  '429': problem('Too many calls from this address'),
   '500': problem('Our fault'),
   '503': problem('The database does not answer, or too many writes wait'),
 }

@@ -33,6 +33,7 @@ import { Principals } from './principals.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
+import { limitRate } from './rate-limit.ts'
 import { newRequestId } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { rotationController } from './rotation.controller.ts'
@@ -96,6 +97,7 @@ export async function startAdminApi(
     if (answerOps(request.raw, reply.raw, ops)) reply.hijack()
     else done()
   })
+  limitRate(fastify, clock)
   const principals = new Principals({ store, clock, log })
   await principals.refresh()
   const findActor = createFindActor(config.tokens, (token) => principals.find(token))

@@ -84,6 +84,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Use a new Idempotency-Key for another request.',
   },
+  admin_rate_limited: {
+    status: 429,
+    plane: 'admin',
+    remedy: 'Try again after retry-after seconds, and call less often.',
+  },
   internal_error: {
     status: 500,
     plane: 'admin',
