@@ -32,7 +32,9 @@ export function markdownOf({ suite, machine, figures }: Run, before?: Run): stri
   const { at, cpu, cores, memoryGb, node, commit, load } = machine
   const old = new Map(before?.figures.map((figure) => [figure.name, figure.value]))
   const rows = figures.map((figure) => {
-    const promise = figure.most === undefined ? '' : `≤ ${shown(figure.most, figure.unit)}`
+    const missed = figure.most !== undefined && !(figure.value <= figure.most)
+    const wanted = figure.most === undefined ? '' : `≤ ${shown(figure.most, figure.unit)}`
+    const promise = missed ? `${wanted}, MISSED` : wanted
     const was = old.get(figure.name)
     const cells = [figure.name, shown(figure.value, figure.unit), promise]
     return `| ${[...cells, was === undefined ? '' : shown(was, figure.unit)].join(' | ')} |`

@@ -43,7 +43,9 @@ describe('a run against its baseline', () => {
 describe('a report', () => {
   it('says what was measured, promised, and before', () => {
     const promised = runOf({ ...less(120), most: 100 })
-    expect(markdownOf(promised, runOf(less(90)))).toContain('| time | 120 ms | ≤ 100 ms | 90 ms |')
+    expect(markdownOf(promised, runOf(less(90)))).toContain(
+      '| time | 120 ms | ≤ 100 ms, MISSED | 90 ms |',
+    )
     expect(svgOf(promised)).toContain('#c0392b')
     expect(svgOf(runOf({ ...less(80), most: 100 }))).not.toContain('#c0392b')
   })

@@ -23,6 +23,8 @@ const [name = '', ...rest] = process.argv.slice(2)
 const cwd = (process.env.npm_lifecycle_event === name && process.env.INIT_CWD) || process.cwd()
 process.chdir(root)
 
+const PARENT_CHECK_MS = 250
+
 const commands = { start, test, build: async () => prepare(), lint, bench, signalbox }
 const command = commands[name]
 if (!command)
@@ -137,11 +139,12 @@ function addToDigest(digest, path) {
 /** Node 24 from the dependencies; SIGNALBOX_NODE=system takes the one that runs this file. */
 function node() {
   if (process.env.SIGNALBOX_NODE === 'system') {
-    const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-    if (major > 22 || (major === 22 && minor >= 19)) return process.execPath
-    fail(
-      `SIGNALBOX_NODE=system needs Node 22.19 or newer, this is ${process.versions.node}; unset it`,
-    )
+    // npm puts node_modules/.bin first: what runs this file may be the Node that is not asked for.
+    const system = process.env.npm_node_execpath ?? process.execPath
+    const version = spawnSync(system, ['--version'], { encoding: 'utf8' }).stdout?.trim() ?? ''
+    const [major = 0, minor = 0] = version.slice(1).split('.').map(Number)
+    if (major > 22 || (major === 22 && minor >= 19)) return system
+    fail(`SIGNALBOX_NODE=system needs Node 22.19 or newer, this is ${version}; unset it`)
   }
   const shipped = join(root, 'node_modules/node/bin/node')
   if (existsSync(shipped)) return shipped
@@ -160,9 +163,23 @@ function runNode(args, { env = {}, withParent = false, cwd = root }) {
   // A terminal sends SIGINT to the whole group: the child has it already.
   process.on('SIGINT', () => {})
   process.on('SIGTERM', () => child.kill('SIGTERM'))
+  const unwatch = whenParentEnds(() => child.kill('SIGTERM'))
+  child.on('exit', unwatch)
   return new Promise((resolve) =>
     child.on('exit', (code, signal) => resolve(code ?? (signal ? 1 : 0))),
   )
+}
+
+/** npm signals its shell alone, which tells nobody: who is left notices by its new parent. */
+function whenParentEnds(act) {
+  if (!process.env.npm_lifecycle_event) return () => {}
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    act()
+  }, PARENT_CHECK_MS)
+  return () => clearInterval(timer)
 }
 
 function run(file, args, { quiet = false, env = {} } = {}) {

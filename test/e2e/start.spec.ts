@@ -1,5 +1,14 @@
 // The product as a user starts it: real processes, the bundles, an empty data directory.
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +17,7 @@ import {
   end,
   endProcesses,
   freePort,
+  root,
   type Started,
   startProcess,
   untilUp,
@@ -190,6 +200,57 @@ describe('npm start', () => {
       readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[0],
     )
     expect(after).not.toBe(pid)
+  }, 120_000)
+
+  it('listens on every address that is named', async () => {
+    const other = await freePort()
+    const listen = `127.0.0.1:${ports.proxy},127.0.0.1:${other}`
+    const started = start(['--demo'], { SIGNALBOX_PROXY_LISTEN: listen })
+    await untilUp(started, () => started.output().includes('Ctrl-C drains and stops.'))
+    for (const port of [ports.proxy, other]) {
+      expect((await fetch(`http://127.0.0.1:${port}/v1/models`)).status).toBe(200)
+      expect(started.output()).toContain(`http://127.0.0.1:${port} `)
+    }
+  }, 120_000)
+
+  it('says in one line that the database of its environment does not answer', async () => {
+    const url = 'postgresql://u:pass-canary@127.0.0.1:1/x'
+    const started = start([], { SIGNALBOX_DATABASE_URL: url })
+    expect(await started.exited).toBe(78)
+    expect(started.errors()).toMatch(
+      /^signalbox: the database does not answer .*SIGNALBOX_DATABASE_URL/,
+    )
+    expect(started.errors().trim().split('\n')).toHaveLength(1)
+    expect(started.errors()).not.toContain('pass-canary')
+  }, 60_000)
+
+  it('drains and ends when npm itself is told to', async () => {
+    const env = {
+      ...process.env,
+      SIGNALBOX_PROXY_LISTEN: `127.0.0.1:${ports.proxy}`,
+      SIGNALBOX_ADMIN_LISTEN: `127.0.0.1:${ports.admin}`,
+      SIGNALBOX_PROBE_LISTEN: `127.0.0.1:${ports.probe}`,
+    }
+    const npm = spawn('npm', ['start', '--', '--demo', '--data', folder], {
+      cwd: root,
+      env,
+      detached: true,
+    })
+    const isUp = () =>
+      fetch(`http://127.0.0.1:${ports.proxy}/readyz`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    try {
+      await eventually(isUp, { timeoutMs: 60_000 })
+      npm.kill('SIGTERM')
+      await eventually(() => !existsSync(join(folder, 'lock')), { timeoutMs: 30_000 })
+      expect(await isUp()).toBe(false)
+    } finally {
+      if (npm.pid !== undefined && npm.exitCode === null && npm.signalCode === null) {
+        process.kill(-npm.pid, 'SIGTERM')
+      }
+    }
   }, 120_000)
 
   it('whose port is taken names the port and the variable', async () => {

@@ -41,7 +41,7 @@ export const ADMIN_LISTEN: Variable<ListenAddress> = {
 const ADMIN_TOKEN = token('SIGNALBOX_ADMIN_TOKEN')
 const OPERATOR_TOKEN = token('SIGNALBOX_OPERATOR_TOKEN')
 const VIEWER_TOKEN = token('SIGNALBOX_VIEWER_TOKEN')
-const DATABASE_URL: Variable<string> = {
+export const DATABASE_URL: Variable<string> = {
   name: 'SIGNALBOX_DATABASE_URL',
   shape: 'postgresql://user:password@host:port/database',
   secret: true,

@@ -177,6 +177,13 @@ describe('a principal', () => {
     expect((await api.call('GET', 'principals')).json.items).toEqual([])
   })
 
+  it('cannot have the name of one of the environment, so that nobody is taken for another', async () => {
+    for (const id of ['admin', 'operator', 'viewer']) {
+      const { status, json } = await addPrincipal(id, { role: 'viewer' })
+      expect([status, json.errors?.[0]?.path]).toEqual([422, 'id'])
+    }
+  })
+
   it('is known when it was last used', async () => {
     const uses = new Map([['ci', new Date('2026-01-02T00:00:00Z')]])
     await api.store.noteUses(uses)

@@ -6,8 +6,9 @@ import {
   runMain,
   systemClock,
 } from '@signalbox/host'
-import { findMigrations, migrate, openStore } from '@signalbox/store'
+import { openStore } from '@signalbox/store'
 import { adminLog, readAdminConfig, requireDatabaseUrl } from './config.ts'
+import { prepareDatabase } from './prepare-database.ts'
 import { startAdminApi } from './start.ts'
 
 await runMain(async () => {
@@ -18,7 +19,7 @@ await runMain(async () => {
   if (!nats) throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}`)
   const log = adminLog(env)
   const shared = { clock: systemClock, random: Math.random, log }
-  await migrate(url, findMigrations(import.meta.url))
+  await prepareDatabase(url)
   const store = await openStore({ url, fleet: config.fleet, ...shared })
   const bus = await connectNats({ ...nats, fleet: config.fleet, ...shared })
   const metrics = createMetrics()

@@ -45,6 +45,8 @@ export interface ConfigurationOptions {
   readonly log: Log
   readonly load: () => Load
   readonly onEjected: (backend: string) => void
+  /** It was removed, and its last request has left it. */
+  readonly onRemoved: (backend: string) => void
 }
 
 /** Follows the log and the probes, and holds the one pointer that a swap replaces. */
@@ -147,6 +149,7 @@ export class Configuration {
     if (!live.removed || live.inFlight > 0) return
     this.#live.delete(live.id)
     live.upstream.close()
+    this.#options.onRemoved(live.id)
   }
 
   #apply(snapshot: Snapshot): readonly Nack[] {

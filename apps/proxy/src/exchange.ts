@@ -87,7 +87,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#lastChunkMs = nowMs
     this.#streams = isReadableStream(status, headers)
     const out = [...ownHeaders]
-    addResponseHeaders(out, headers)
+    // A stream may get an event more than the backend counted, and then the break must show.
+    const { 'content-length': _counted, ...uncounted } = headers
+    addResponseHeaders(out, this.#streams ? uncounted : headers)
     // Throws for a status or a value that HTTP does not allow: then the client has nothing yet.
     response.writeHead(status, out)
     this.#begun = true
@@ -162,5 +164,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
 /** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
 function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
-  return status === 200 && type.startsWith(EVENT_STREAM) && encoding === 'identity'
+  const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
+  return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
 }

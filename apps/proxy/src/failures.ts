@@ -42,10 +42,11 @@ export function upstreamFailure(
 ): Failure {
   const code = String((error as { code?: unknown }).code ?? error.name)
   const about = { source: 'upstream', nothingSent: !started, cause: code } as const
-  if (begun) return { code: 'stream_cut', message: 'the backend broke off its answer', ...about }
   if (TIMEOUTS.has(code)) {
-    return { code: 'upstream_timeout', message: 'the backend did not answer in time', ...about }
+    const message = begun ? 'the backend fell silent' : 'the backend did not answer in time'
+    return { code: 'upstream_timeout', message, ...about }
   }
+  if (begun) return { code: 'stream_cut', message: 'the backend broke off its answer', ...about }
   if (!started || CONNECT_ERRORS.has(code)) {
     return { code: 'upstream_connect_failed', message: 'no connection to the backend', ...about }
   }

@@ -26,6 +26,8 @@ export function createListener(bodyBytesMax: number, serve: OnRequest): Server {
     requestTimeout: REQUEST_TIMEOUT_MS,
     connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    // The guard looks for it, and answers in the API's shape.
+    requireHostHeader: false,
   })
   server.maxHeadersCount = HEADERS_MAX
   server.on('request', onRequest)
@@ -89,21 +91,35 @@ function clientError(lines: Lines, error: NodeJS.ErrnoException, socket: Socket)
   }
 }
 
-const CLIENT_ERRORS: Readonly<
-  Record<string, [status: string, code: 'headers_too_large' | 'request_timeout']>
-> = {
-  HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'headers_too_large'],
-  ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'request_timeout'],
+interface ClientError {
+  readonly status: string
+  readonly code: 'headers_too_large' | 'request_timeout' | 'malformed_request'
+  readonly message: string
+}
+
+const MALFORMED: ClientError = {
+  status: '400 Bad Request',
+  code: 'malformed_request',
+  message: 'the request is not valid HTTP',
+}
+const CLIENT_ERRORS: Readonly<Record<string, ClientError>> = {
+  HPE_HEADER_OVERFLOW: {
+    status: '431 Request Header Fields Too Large',
+    code: 'headers_too_large',
+    message: `the headers have over ${HEADER_BYTES_MAX} bytes`,
+  },
+  ERR_HTTP_REQUEST_TIMEOUT: {
+    status: '408 Request Timeout',
+    code: 'request_timeout',
+    message: 'the request did not come in time',
+  },
 }
 
 /** In the API's shape. The connection ends. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
-  const [status, code] = CLIENT_ERRORS[error.code ?? ''] ?? [
-    '400 Bad Request',
-    'malformed_request' as const,
-  ]
-  const body = openai.errorBody(downstream(code, 'the request is not valid HTTP'), '')
+  const { status, code, message } = CLIENT_ERRORS[error.code ?? ''] ?? MALFORMED
+  const body = openai.errorBody(downstream(code, message), '')
   const head = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}`
   socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\n${head}\r\n\r\n${body}`)
 }

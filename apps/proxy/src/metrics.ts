@@ -16,6 +16,8 @@ export interface ProxyMetrics {
   gap(ms: number): void
   /** A backend is left alone for a while. */
   ejected(backend: string): void
+  /** A backend was removed: what was counted for it goes. */
+  forget(backend: string): void
 }
 
 /** Children are looked up once and kept: a look-up by labels costs more than the count itself. */
@@ -27,6 +29,12 @@ function kept<Child>(make: (...labels: string[]) => Child): (...labels: string[]
     children.set(key, child)
     return child
   }
+}
+
+interface BackendSeries {
+  readonly duration: { observe(seconds: number): void }
+  readonly attempts: (outcome: string) => { inc(): void }
+  readonly outcomes: Set<string>
 }
 
 export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
@@ -61,27 +69,49 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
     requests.labels(method ?? '', endpoint ?? '', status ?? ''),
   )
   const durationOf = kept((endpoint) => duration.labels(endpoint ?? ''))
-  const backendOf = kept((id) => backend.labels(id ?? ''))
-  const attemptOf = kept((id, outcome) => attempts.labels(id ?? '', outcome ?? ''))
+  const perBackend = new Map<string, BackendSeries>()
+  const seriesOf = (id: string): BackendSeries => {
+    const series = perBackend.get(id) ?? {
+      duration: backend.labels(id),
+      attempts: kept((outcome) => attempts.labels(id, outcome ?? '')),
+      outcomes: new Set<string>(),
+    }
+    perBackend.set(id, series)
+    return series
+  }
   return {
     settled: ({ method, endpoint, status, durationMs }) => {
       request(method, endpoint, String(status)).inc()
       durationOf(endpoint).observe(durationMs / MS_PER_S)
     },
     attempt: ({ backend: id, outcome, durationMs }) => {
-      attemptOf(id, outcome).inc()
-      backendOf(id).observe(durationMs / MS_PER_S)
+      const series = seriesOf(id)
+      series.outcomes.add(outcome)
+      series.attempts(outcome).inc()
+      series.duration.observe(durationMs / MS_PER_S)
     },
     firstByte: (ms) => firstByte.observe(ms / MS_PER_S),
     gap: (ms) => gap.observe(ms / MS_PER_S),
     ejected: (id) => ejections.inc({ backend: id }),
+    forget: (id) => {
+      for (const outcome of perBackend.get(id)?.outcomes ?? []) attempts.remove(id, outcome)
+      backend.remove(id)
+      ejections.remove(id)
+      perBackend.delete(id)
+    },
   }
+}
+
+export interface Gauged {
+  readonly configuration: Configuration
+  readonly inFlight: () => number
+  readonly bodyBytes: () => number
 }
 
 /** What is read off the live state when somebody scrapes. */
 export function registerGauges(
   metrics: Metrics,
-  { configuration, inFlight }: { configuration: Configuration; inFlight: () => number },
+  { configuration, inFlight, bodyBytes }: Gauged,
 ): void {
   const registers = [metrics]
   const gauge = (name: string, help: string, read: () => number) =>
@@ -94,6 +124,7 @@ export function registerGauges(
       },
     })
   gauge('active_connections', 'Requests in flight', inFlight)
+  gauge('signalbox_request_body_bytes', 'Bytes of request bodies that are held', bodyBytes)
   const perBackend = (name: string, help: string, read: (facts: BackendFacts) => number) =>
     new Gauge({
       name,

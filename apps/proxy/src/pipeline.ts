@@ -17,6 +17,7 @@ import {
 import type { Dispatcher } from 'undici'
 import { type AccessLog } from './access-log.ts'
 import { authenticate } from './authenticate.ts'
+import { type BodyBudget } from './body-budget.ts'
 import { type BodyScan, scanBody } from './body-scan.ts'
 import { spliceModel } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
@@ -32,7 +33,7 @@ import { type TimerWheel } from './timer-wheel.ts'
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
 const RETRY_AFTER_S = '1'
-const RETRY_LATER = new Set(['no_backend', 'backend_full', 'not_ready', 'draining'])
+const RETRY_LATER = new Set(['no_backend', 'backend_full', 'bodies_full', 'not_ready', 'draining'])
 
 /** Of a compressed stream nobody can see whether it came whole. */
 const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
@@ -48,6 +49,7 @@ export interface Pipeline {
   readonly metrics: ProxyMetrics
   readonly accessLog: AccessLog
   readonly bodyBytesMax: number
+  readonly budget: BodyBudget
   /** Attempts under way, for the drain. */
   readonly exchanges: Set<Exchange>
 }
@@ -66,6 +68,8 @@ interface Passage extends Accepted {
   readonly startMs: number
   /** Whose it is; null: nobody's in particular. */
   key: CompiledKey | null
+  /** Bytes of its body that count in the budget of all. */
+  readonly held: { bytes: number }
   model: string | null
   routing: Routing | undefined
   live: Live | undefined
@@ -85,6 +89,7 @@ export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<vo
     pipeline.log.error({ cause: String(error) }, 'a request failed by our own fault')
     return internal('proxy_error', 'the proxy failed')
   })
+  pipeline.budget.give(passage.held.bytes)
   if (failure) refuse(pipeline, passage, failure)
   settle(pipeline, passage)
 }
@@ -104,7 +109,8 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     return downstream('unsupported_media_type', 'expected a body that is not compressed')
   }
 
-  const read = await readBody(request, pipeline.bodyBytesMax)
+  const { bodyBytesMax: bytesMax, budget } = pipeline
+  const read = await readBody(request, { bytesMax, budget, held: passage.held })
   if (!read.ok) return read.error
   const scan = scanBody(read.value)
   if (!scan.ok) return downstream(scan.code, scan.message)
@@ -127,6 +133,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     ...accepted,
     startMs: clock.monotonicMs(),
     key: null,
+    held: { bytes: 0 },
     model: null,
     routing: undefined,
     live: undefined,
@@ -188,6 +195,8 @@ async function attempts(
       outcome: outcome.kind === 'answered' ? 'answered' : outcome.failure.code,
       durationMs: clock.monotonicMs() - context.nowMs,
     })
+    // Counted before: a removed backend takes its series with it.
+    if (passage.live) pipeline.configuration.reap(passage.live)
     const step = next(outcome, { attempts: passage.attempts, maxRetries })
     if (step.kind === 'done') return undefined
     if (outcome.kind === 'failed') last = outcome.failure
@@ -223,7 +232,6 @@ async function attempt(
   else if (outcome.failure.code === 'upstream_connect_failed') {
     pipeline.configuration.connectFailed(live)
   }
-  pipeline.configuration.reap(live)
   return outcome
 }
 

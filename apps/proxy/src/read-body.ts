@@ -1,6 +1,15 @@
 import { type IncomingMessage } from 'node:http'
 import { err, type Failure, ok, type Result } from '@signalbox/model'
-import { downstream } from './failures.ts'
+import { type BodyBudget } from './body-budget.ts'
+import { downstream, internal } from './failures.ts'
+
+export interface Limits {
+  readonly bytesMax: number
+  /** Of all requests together. */
+  readonly budget: BodyBudget
+  /** What this request has taken of it; whoever settles the request gives that back. */
+  readonly held: { bytes: number }
+}
 
 /**
  * The whole body, at most `bytesMax`. A declared length over it is refused before a byte is read;
@@ -8,7 +17,7 @@ import { downstream } from './failures.ts'
  */
 export function readBody(
   request: IncomingMessage,
-  bytesMax: number,
+  { bytesMax, budget, held }: Limits,
 ): Promise<Result<Buffer, Failure>> {
   const tooLarge = downstream('request_too_large', `the body is over ${bytesMax} bytes`)
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
@@ -23,9 +32,13 @@ export function readBody(
     }
     const onData = (part: Buffer) => {
       bytes += part.length
-      if (bytes <= bytesMax) return void parts.push(part)
+      const fits = bytes <= bytesMax
+      if (fits && budget.take(part.length)) {
+        held.bytes += part.length
+        return void parts.push(part)
+      }
       request.pause()
-      settle(err(tooLarge))
+      settle(err(fits ? internal('bodies_full', 'too many large requests at once') : tooLarge))
     }
     const onEnd = () => {
       const [only] = parts

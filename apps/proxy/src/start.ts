@@ -15,6 +15,7 @@ import {
 import { type Load } from '@signalbox/model'
 import { createAccessLog } from './access-log.ts'
 import { answer, endpointOf, wantedBy } from './answers.ts'
+import { BodyBudget, LARGEST_AT_ONCE } from './body-budget.ts'
 import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { Configuration } from './configuration.ts'
 import { drain } from './drain.ts'
@@ -56,20 +57,16 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
   const load = () => loadOf(state)
   const disk = openDiskCopy(join(config.dataDir, 'proxy', config.id))
   const proxyMetrics = createProxyMetrics(metrics)
-  const onEjected = proxyMetrics.ejected
-  const configuration = new Configuration({
-    config,
-    bus,
-    disk,
-    clock,
-    random,
-    log,
-    load,
-    onEjected,
-  })
+  const { ejected: onEjected, forget: onRemoved } = proxyMetrics
+  const told = { onEjected, onRemoved }
+  const configuration = new Configuration({ config, bus, disk, clock, random, log, load, ...told })
   const wheel = createTimerWheel(clock)
   const accessLog = createAccessLog(clock, log)
-  registerGauges(metrics, { configuration, inFlight: () => state.inFlight })
+  registerGauges(metrics, {
+    configuration,
+    inFlight: () => state.inFlight,
+    bodyBytes: () => pipeline.budget.bytes,
+  })
   registerFollowMetrics(metrics, { following: configuration.following, clock })
   const pipeline: Pipeline = {
     clock,
@@ -81,6 +78,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     exchanges,
     metrics: proxyMetrics,
     bodyBytesMax: config.bodyBytesMax,
+    budget: new BodyBudget(LARGEST_AT_ONCE * config.bodyBytesMax),
   }
   const ops: Ops = {
     readiness: () => readiness(configuration, state.draining),

@@ -1,5 +1,10 @@
 import { join, resolve } from 'node:path'
-import { readAdminConfig, readDatabaseUrl, startAdminApi } from '@signalbox/admin-api'
+import {
+  prepareDatabase,
+  readAdminConfig,
+  readDatabaseUrl,
+  startAdminApi,
+} from '@signalbox/admin-api'
 import { type Bus, connectNats, createHub, type Hub, readNatsOptions } from '@signalbox/bus'
 import { detectBackends, readProbeConfig, startHealthProbe } from '@signalbox/health-probe'
 import {
@@ -16,7 +21,7 @@ import {
   type Running,
   systemClock,
 } from '@signalbox/host'
-import { findMigrations, migrate, openStore } from '@signalbox/store'
+import { openStore } from '@signalbox/store'
 import { readConfigFile } from './config-file.ts'
 import { keepDatabase } from './database.ts'
 import { keepSecret, lockDataDir, openDataDir } from './data-dir.ts'
@@ -72,7 +77,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   stops.push(() => proxies.stop())
 
   const url = readDatabaseUrl(env) ?? (await embeddedDatabase(dataDir, stops, logs.admin))
-  await migrate(url, findMigrations(import.meta.url))
+  await prepareDatabase(url)
   const store = await openStore({ url, fleet: readFleet(env), clock: systemClock, log: logs.admin })
   stops.push(() => store.close())
 
@@ -103,7 +108,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   greet({
     admin: admin.address,
     probe: probe.address,
-    proxies: proxies.all.map((one: ProxyProcess) => one.address),
+    proxies: proxies.all.flatMap((one: ProxyProcess) => one.addresses),
     tokenFile: given['SIGNALBOX_ADMIN_TOKEN']
       ? 'SIGNALBOX_ADMIN_TOKEN'
       : join(dataDir, 'admin-token'),

@@ -7,6 +7,10 @@ import { ConfigError } from '@signalbox/host'
 const DIRECTORY_MODE = 0o711
 const SECRET_MODE = 0o600
 const SECRET_BYTES = 32
+/** States of /proc/<pid>/stat: zombie, dead. */
+const DEAD = new Set(['Z', 'X'])
+/** The 22nd field, counted behind the third. */
+const START_TIME = 18
 
 /** The directory that holds all there is, made where it is missing. */
 export function openDataDir(path: string): string {
@@ -54,14 +58,16 @@ export function lockDataDir(dataDir: string): () => void {
 
 /**
  * A process id together with its start time, so that a recycled id is not taken for the old owner.
- * Field 22 of /proc/<pid>/stat (proc(5)); where there is no /proc the id alone has to do.
+ * Fields 3 and 22 of /proc/<pid>/stat (proc(5)); where there is no /proc the id alone has to do.
  */
 function identityOf(pid: number): string | undefined {
   if (!Number.isInteger(pid) || pid <= 0) return undefined
   const stat = `/proc/${pid}/stat`
   if (existsSync(stat)) {
-    const afterName = readFileSync(stat, 'utf8').split(') ')[1] ?? ''
-    return `${pid} ${afterName.split(' ')[19] ?? ''}`
+    const [state = '', ...rest] = (readFileSync(stat, 'utf8').split(') ')[1] ?? '').split(' ')
+    // Killed, and not yet reaped by whoever started it: it holds nothing any more.
+    if (DEAD.has(state)) return undefined
+    return `${pid} ${rest[START_TIME] ?? ''}`
   }
   if (existsSync('/proc/self/stat')) return undefined
   return isAlive(pid) ? `${pid}` : undefined

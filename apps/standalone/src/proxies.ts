@@ -17,7 +17,7 @@ import {
 import { urlOf } from './url.ts'
 
 export interface ProxyProcess {
-  readonly address: ListenAddress
+  readonly addresses: readonly ListenAddress[]
 }
 
 export interface Proxies {
@@ -50,11 +50,13 @@ const BUNDLE = '../proxy/main.js'
 
 /** Starts the proxies as processes of their own; one that dies is started again. */
 export async function startProxies(options: ProxiesOptions): Promise<Proxies> {
-  const [first = DEFAULT_ADDRESS] = readVariable(options.env, LISTEN) ?? []
-  const addresses = Array.from({ length: options.count }, (_, index) => addressOf(first, index))
-  for (const address of addresses) await mustBeFree(address)
-  const supervised = addresses.map((address, index) =>
-    supervise(options, { address, id: `proxy-${index + 1}` }),
+  const listen = readVariable(options.env, LISTEN) ?? [DEFAULT_ADDRESS]
+  const addresses = Array.from({ length: options.count }, (_, index) =>
+    listen.map((address) => addressOf(address, index)),
+  )
+  for (const address of addresses.flat()) await mustBeFree(address)
+  const supervised = addresses.map((all, index) =>
+    supervise(options, { addresses: all, id: `proxy-${index + 1}` }),
   )
   try {
     await Promise.all(supervised.map((one) => one.started))
@@ -86,7 +88,7 @@ function addressOf(first: ListenAddress, index: number): ListenAddress {
 
 function supervise(
   { env, dataDir, hub, log }: ProxiesOptions,
-  { address, id }: { address: ListenAddress; id: string },
+  { addresses, id }: { addresses: readonly ListenAddress[]; id: string },
 ) {
   let stopping = false
   let child: ChildProcess
@@ -104,7 +106,7 @@ function supervise(
         ...env,
         SIGNALBOX_DATA_DIR: dataDir,
         SIGNALBOX_PROXY_ID: id,
-        SIGNALBOX_PROXY_LISTEN: showListen(address),
+        SIGNALBOX_PROXY_LISTEN: addresses.map(showListen).join(','),
       },
     })
     const bridge = hub ? serveBridge(hub, ipcPort(child)) : null
@@ -128,8 +130,10 @@ function supervise(
   start()
 
   return {
-    address,
-    started: untilAlive(address, () => (child.exitCode === null ? null : lastWords)).then(() => {
+    addresses,
+    started: untilAlive(addresses[0] ?? DEFAULT_ADDRESS, () =>
+      child.exitCode === null ? null : lastWords,
+    ).then(() => {
       started = true
     }),
     stop: async () => {

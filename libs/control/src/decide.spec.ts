@@ -72,6 +72,12 @@ describe('create', () => {
     })
   })
 
+  it('names what is wrong with the id and the spec at once', () => {
+    const spec = { kind: 'nope', url: 'ftp://x', weight: -1 }
+    const refusal = refusalOf({ op: 'create', resource: 'backend', id: 'bad id', spec })
+    expect(paths(refusal)).toEqual(['id', 'spec.kind', 'spec.url', 'spec.weight'])
+  })
+
   it('refuses an id that is taken', () => {
     const command = { op: 'create', resource: 'backend', id: 'b1', spec: backend() } as const
     expect(refusalOf(command)).toEqual({

@@ -102,7 +102,12 @@ function wantedByCreate(
   view: View,
 ): Result<Wanted, Refusal> {
   const parsed = parseId(resource, id)
-  if (!parsed.ok) return err(invalid(`the id of the ${resource} is not valid`, parsed.error))
+  if (!parsed.ok) {
+    // All that is wrong at once: the spec is looked at as well.
+    const wanted = read({ resource, id: '', input: spec, before: null })
+    const errors = [...parsed.error, ...(wanted.ok ? [] : (wanted.error.errors ?? []))]
+    return err(invalid(`the ${resource} is not valid`, errors))
+  }
   if (specIn(view, resource, parsed.value) !== null) {
     return err(refuse('already_exists', `${resource} ${parsed.value} already exists`))
   }

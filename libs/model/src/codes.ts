@@ -193,6 +193,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Try again after retry-after seconds; every backend for the model is busy.',
   },
+  bodies_full: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Try again after retry-after seconds; too many large requests are under way.',
+  },
   draining: { status: 503, plane: 'proxy', remedy: 'Connect again; this proxy is shutting down.' },
   upstream_timeout: {
     status: 504,

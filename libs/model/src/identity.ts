@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { modelName, strict } from './fields.ts'
+import { modelName, resourceId, strict } from './fields.ts'
 import { ROLES } from './role.ts'
 
 /** RFC 3339 in UTC, as the log has it. */
@@ -39,6 +39,11 @@ export const keySpec = strict({
 /** A client's credential on the data plane. */
 export type KeySpec = Readonly<z.output<typeof keySpec>>
 
+/** The actors of the environment's tokens are named after their roles: nobody else may be. */
+export const principalId = resourceId.refine(
+  (id) => !(ROLES as readonly string[]).includes(id),
+  `expected none of ${ROLES.join(', ')}, which are the environment's own`,
+)
 export const principalSpec = strict({
   role: z.enum(ROLES),
   name: z.string().max(200).optional(),

@@ -1,7 +1,13 @@
 import type * as z from 'zod'
 import { backendSpec, type BackendSpec } from './backend.ts'
 import { modelName, resourceId } from './fields.ts'
-import { keySpec, type KeySpec, principalSpec, type PrincipalSpec } from './identity.ts'
+import {
+  keySpec,
+  type KeySpec,
+  principalId,
+  principalSpec,
+  type PrincipalSpec,
+} from './identity.ts'
 import { policySpec, type PolicySpec } from './policy.ts'
 import { type FieldProblem } from './refusal.ts'
 import { err, ok, type Result } from './result.ts'
@@ -51,7 +57,7 @@ export const DEFINITIONS = {
   policy: { plural: 'policies', id: resourceId, spec: policySpec },
   set: { plural: 'sets', id: resourceId, spec: setSpec },
   key: { plural: 'keys', id: resourceId, spec: keySpec },
-  principal: { plural: 'principals', id: resourceId, spec: principalSpec },
+  principal: { plural: 'principals', id: principalId, spec: principalSpec },
   settings: { plural: 'settings', id: settingsId, spec: settingsSpec },
 } as const satisfies Record<ResourceName, { plural: string; id: z.ZodType; spec: z.ZodType }>
 
