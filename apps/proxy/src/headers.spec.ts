@@ -64,6 +64,20 @@ describe('headers to the client', () => {
   })
 })
 
+describe('how long a client is told to wait', () => {
+  it.each([
+    ['7', '7'],
+    ['60', '60'],
+    ['86400', '60'],
+    ['9'.repeat(15), '60'],
+    ['Wed, 21 Oct 2026 07:28:00 GMT', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+  ])('of %s is %s', (theirs, ours) => {
+    const target: string[] = []
+    addResponseHeaders(target, { 'retry-after': theirs })
+    expect(target).toEqual(['retry-after', ours])
+  })
+})
+
 describe('a request id', () => {
   it('of the client is taken where it is 1 to 128 visible characters', () => {
     for (const id of ['a', 'x'.repeat(128), '{"a":1}']) expect(saneRequestId(id)).toBe(id)

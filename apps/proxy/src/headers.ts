@@ -27,6 +27,7 @@ const RESPONSE_ALLOWED = new Set([
 ])
 const RESPONSE_PREFIXES = ['openai-', 'anthropic-', 'x-ratelimit-']
 const REQUEST_ID_LENGTH_MAX = 128
+const RETRY_AFTER_S_MAX = 60
 const VISIBLE = /^[\x21-\x7e]+$/
 
 function allowed(name: string, names: ReadonlySet<string>, prefixes: readonly string[]): boolean {
@@ -58,8 +59,14 @@ export function addResponseHeaders(target: string[], headers: IncomingHttpHeader
     if (!allowed(name, RESPONSE_ALLOWED, RESPONSE_PREFIXES)) continue
     const value = headers[name]
     if (Array.isArray(value)) for (const one of value) target.push(name, one)
-    else if (value !== undefined) target.push(name, value)
+    else if (value !== undefined) target.push(name, name === 'retry-after' ? capped(value) : value)
   }
+}
+
+/** SDKs wait as long as they are told: a backend must not send a client to sleep for a day. */
+function capped(retryAfter: string): string {
+  const seconds = /^\d{1,15}$/.test(retryAfter) ? Number(retryAfter) : 0
+  return seconds > RETRY_AFTER_S_MAX ? String(RETRY_AFTER_S_MAX) : retryAfter
 }
 
 /** The client's request id where it is a sane one. */

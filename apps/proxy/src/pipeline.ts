@@ -361,6 +361,8 @@ function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: F
   if (routing) headers.push('x-signalbox-revision', routing.revision)
   if (passage.attempts > 0) headers.push('x-signalbox-attempts', String(passage.attempts))
   if (RETRY_LATER.has(failure.code)) headers.push('retry-after', RETRY_AFTER_S)
+  // What can be tried again was, as often as the policy lets: SDKs must not multiply that.
+  if (failure.source === 'upstream' && failure.nothingSent) headers.push('x-should-retry', 'false')
   response.writeHead(statusOf(failure), headers)
   if (unread) endUnread({ request, response }, body, clock)
   else response.end(body)

@@ -104,6 +104,8 @@ describe('a backend that accepts connections and says no word of TLS', () => {
     clock.advance(10_000 + TICK_MS)
     const answer = await asked
     expect([answer.status, await codeOf(answer)]).toEqual([502, 'upstream_connect_failed'])
+    // An SDK would try three times again what was tried as often as the policy lets.
+    expect(answer.headers.get('x-should-retry')).toBe('false')
   })
 })
 
