@@ -1,83 +1,18 @@
-import { type IncomingMessage, type ServerResponse } from 'node:http'
-import { type HeaderPair, openai, type Operation } from '@signalbox/dialects'
-import { type Clock, type Log } from '@signalbox/host'
-import { CODES, type Failure, type FailureCode } from '@signalbox/model'
-import {
-  type CompiledKey,
-  type CompiledRoute,
-  type CompiledTarget,
-  match,
-  mayUse,
-  next,
-  observeLatency,
-  type Outcome,
-  pickFromRoute,
-  whyNone,
-} from '@signalbox/routing'
-import type { Dispatcher } from 'undici'
-import { type AccessLog } from './access-log.ts'
+import { openai } from '@signalbox/dialects'
+import { CODES, type Failure } from '@signalbox/model'
+import { type CompiledRoute, match, mayUse, next, pickFromRoute, whyNone } from '@signalbox/routing'
+import { attempt } from './attempt.ts'
 import { authenticate } from './authenticate.ts'
-import { type BodyBudget } from './body-budget.ts'
-import { type BodyScan, scanBody } from './body-scan.ts'
-import { spliceModel } from './body-splice.ts'
-import { type Configuration, type Routing } from './configuration.ts'
+import { scanBody } from './body-scan.ts'
 import { endUnread } from './end-unread.ts'
-import { Exchange } from './exchange.ts'
 import { downstream, internal, statusOf } from './failures.ts'
-import { requestHeaders } from './headers.ts'
-import { type Live } from './live-backend.ts'
-import { type ProxyMetrics } from './metrics.ts'
+import { type Accepted, type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { readBody } from './read-body.ts'
-import { type TimerWheel } from './timer-wheel.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
 const RETRY_AFTER_S = '1'
 const RETRY_LATER = new Set(['no_backend', 'backend_full', 'bodies_full', 'not_ready', 'draining'])
-
-/** Of a compressed stream nobody can see whether it came whole. */
-const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
-
-const CLIENT_LEFT = downstream('request_timeout', 'the client left')
-
-export interface Pipeline {
-  readonly clock: Clock
-  readonly random: () => number
-  readonly log: Log
-  readonly configuration: Configuration
-  readonly wheel: TimerWheel
-  readonly metrics: ProxyMetrics
-  readonly accessLog: AccessLog
-  readonly bodyBytesMax: number
-  readonly budget: BodyBudget
-  /** Attempts under way, for the drain. */
-  readonly exchanges: Set<Exchange>
-}
-
-export interface Accepted {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-  readonly operation: Operation
-  readonly requestId: string
-  /** What the guard found, which looks at every request first. */
-  readonly unsafe: Failure | undefined
-}
-
-/** One request on its way through. Everything that is settled at the end is gathered here. */
-interface Passage extends Accepted {
-  readonly startMs: number
-  /** Whose it is; null: nobody's in particular. */
-  key: CompiledKey | null
-  /** Bytes of its body that count in the budget of all. */
-  readonly held: { bytes: number }
-  model: string | null
-  routing: Routing | undefined
-  live: Live | undefined
-  exchange: Exchange | undefined
-  attempts: number
-  firstByteMs: number | null
-  code: FailureCode | null
-}
 
 /**
  * accept -> guard -> authenticate -> read -> scan -> match -> pick -> attempt -> relay -> settle,
@@ -163,12 +98,6 @@ async function findRoute(
   }
 }
 
-interface Asked {
-  readonly route: CompiledRoute
-  readonly scan: Extract<BodyScan, { ok: true }>
-  readonly body: Buffer
-}
-
 /** Attempts, each at another backend, until next() says otherwise. */
 async function attempts(
   pipeline: Pipeline,
@@ -209,133 +138,6 @@ async function attempts(
 function noTarget(route: CompiledRoute, code: 'no_backend' | 'backend_full'): Failure {
   const why = code === 'no_backend' ? 'no backend is up' : 'every backend is busy'
   return internal(code, `${why} for the model ${JSON.stringify(route.id)}`)
-}
-
-interface Attempted extends Asked {
-  readonly target: CompiledTarget
-  readonly routing: Routing
-}
-
-async function attempt(
-  pipeline: Pipeline,
-  passage: Passage,
-  attempted: Attempted,
-): Promise<Outcome> {
-  const { target, routing } = attempted
-  const live = routing.live[target.backend.index]
-  if (!live) throw new Error(`no live backend ${target.backend.id}`)
-  passage.live = live
-  live.inFlight++
-  const outcome = await exchange(pipeline, passage, { ...attempted, live })
-  live.inFlight--
-  if (outcome.kind === 'answered') live.connectFailures = 0
-  else if (outcome.failure.code === 'upstream_connect_failed') {
-    pipeline.configuration.connectFailed(live)
-  }
-  return outcome
-}
-
-/** Sends the request and relays what comes back, within the policy's times. */
-function exchange(
-  { clock, wheel, metrics, exchanges }: Pipeline,
-  passage: Passage,
-  { live, routing, ...asked }: Attempted & { readonly live: Live },
-): Promise<Outcome> {
-  const { response } = passage
-  const { timeouts } = asked.route.policy
-  const { upstream } = live
-  // Made now: while it waits for a connection the backend may get another address or credential.
-  const sent = upstreamRequest(passage, { ...asked, live })
-  return new Promise((resolve) => {
-    const relay = new Exchange({
-      live,
-      response,
-      clock,
-      requestId: passage.requestId,
-      ownHeaders: ownHeaders(passage, routing),
-      onFirstByte: (ms) => {
-        const nowMs = clock.monotonicMs()
-        passage.firstByteMs ??= nowMs - passage.startMs
-        observeLatency(live, ms, nowMs)
-        metrics.firstByte(ms)
-      },
-      onGap: metrics.gap,
-      finish: (ended) => {
-        for (const cancel of [leaveQueue, cancelConnect, cancelDeadline]) cancel()
-        response.off('drain', resume)
-        response.off('close', onClose)
-        exchanges.delete(relay)
-        resolve(ended)
-      },
-      released: () => upstream.leave(),
-    })
-    const resume = () => relay.resume()
-    const onClose = () => relay.abort(CLIENT_LEFT)
-    const totalMs = asked.scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
-    const restMs = passage.startMs + totalMs - clock.monotonicMs()
-    const cancelDeadline = wheel.after(restMs, () => relay.abort(tooLong(totalMs)))
-    const connectMs = live.backend.spec.timeouts.connectMs ?? timeouts.connectMs
-    let cancelConnect = () => {}
-    let leaveQueue = () => {}
-    passage.exchange = relay
-    exchanges.add(relay)
-    response.on('drain', resume)
-    response.on('close', onClose)
-    leaveQueue = upstream.enter(() => {
-      cancelConnect = wheel.after(connectMs, () => relay.connectLate())
-      upstream.dispatch(sent, relay)
-    })
-  })
-}
-
-function upstreamRequest(
-  { request, requestId, operation }: Passage,
-  { route, scan, body, target, live }: Asked & { target: CompiledTarget; live: Live },
-): Dispatcher.DispatchOptions {
-  const path = live.paths.get(operation.path)
-  if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
-  const { timeouts } = route.policy
-  const { firstByteMs, idleMs } = live.backend.spec.timeouts
-  const renamed = scan.model && scan.model.value !== target.model
-  return {
-    method: 'POST',
-    path,
-    body: renamed && scan.model ? renameIn(body, scan.model, target.model) : body,
-    headers: requestHeaders(request.rawHeaders, [
-      ['x-request-id', requestId],
-      ...(scan.stream ? READABLE : []),
-      ...live.headers,
-    ]),
-    headersTimeout: firstByteMs ?? timeouts.firstByteMs,
-    bodyTimeout: idleMs ?? timeouts.idleMs,
-  }
-}
-
-function renameIn(body: Buffer, token: { start: number; end: number }, model: string): Buffer {
-  const { parts, length } = spliceModel(body, token, model)
-  return Buffer.concat(parts, length)
-}
-
-function tooLong(totalMs: number): Failure {
-  const message = `the answer took longer than ${totalMs} ms`
-  return { code: 'upstream_timeout', source: 'upstream', nothingSent: false, message }
-}
-
-/** Which revision decided, which backend answered, at which attempt. */
-function ownHeaders(
-  { requestId, attempts: count, live }: Passage,
-  { revision }: Routing,
-): string[] {
-  return [
-    'x-request-id',
-    requestId,
-    'x-signalbox-revision',
-    revision,
-    'x-signalbox-backend',
-    live?.id ?? '',
-    'x-signalbox-attempts',
-    String(count),
-  ]
 }
 
 /**

@@ -56,6 +56,24 @@ describe('the deadline of a request', () => {
     await backend.disconnected(1)
   })
 
+  it('for the first byte is kept to a tenth of a second, and over once that is there', async () => {
+    await change('policy', 'default', { timeouts: { firstByteMs: 300 } })
+    backend.hang()
+    const late = chat(hello)
+    await backend.requested(1)
+    clock.advance(300 + TICK_MS)
+    const answer = await late
+    expect([answer.status, await codeOf(answer)]).toEqual([504, 'upstream_timeout'])
+    await backend.disconnected(1)
+
+    backend.heal()
+    backend.holdEvents()
+    const begun = await chat(stream)
+    clock.advance(10_000)
+    backend.release()
+    expect(await begun.text()).toMatch(/data: \[DONE\]\n\n$/)
+  })
+
   it('does not touch what ended before it', async () => {
     await change('policy', 'default', { timeouts: { totalMs: 60_000 } })
     expect((await chat(hello)).status).toBe(200)

@@ -25,7 +25,8 @@ import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
 import { createListener } from './listener.ts'
 import { createProxyMetrics, registerGauges } from './metrics.ts'
-import { handle, type Pipeline } from './pipeline.ts'
+import { type Pipeline } from './passage.ts'
+import { handle } from './pipeline.ts'
 import { createTimerWheel } from './timer-wheel.ts'
 
 export interface ProxyDeps {

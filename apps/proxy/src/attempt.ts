@@ -1,0 +1,156 @@
+import { type HeaderPair } from '@signalbox/dialects'
+import { type Failure } from '@signalbox/model'
+import { type CompiledTarget, observeLatency, type Outcome } from '@signalbox/routing'
+import type { Dispatcher } from 'undici'
+import { spliceModel } from './body-splice.ts'
+import { type Routing } from './configuration.ts'
+import { Exchange } from './exchange.ts'
+import { requestHeaders } from './headers.ts'
+import { type Live } from './live-backend.ts'
+import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+
+/** Of a compressed stream nobody can see whether it came whole. */
+const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
+
+const TOO_LATE: Failure = {
+  code: 'upstream_timeout',
+  source: 'upstream',
+  nothingSent: false,
+  message: 'the backend did not answer in time',
+}
+
+export interface Attempted extends Asked {
+  readonly target: CompiledTarget
+  readonly routing: Routing
+}
+
+/** One try of a request at one backend. */
+export async function attempt(
+  pipeline: Pipeline,
+  passage: Passage,
+  attempted: Attempted,
+): Promise<Outcome> {
+  const { target, routing } = attempted
+  const live = routing.live[target.backend.index]
+  if (!live) throw new Error(`no live backend ${target.backend.id}`)
+  passage.live = live
+  live.inFlight++
+  const outcome = await exchange(pipeline, passage, { ...attempted, live })
+  live.inFlight--
+  if (outcome.kind === 'answered') live.connectFailures = 0
+  else if (outcome.failure.code === 'upstream_connect_failed') {
+    pipeline.configuration.connectFailed(live)
+  }
+  return outcome
+}
+
+/** Sends the request and relays what comes back, within the policy's times. */
+function exchange(
+  { clock, wheel, metrics, exchanges }: Pipeline,
+  passage: Passage,
+  { live, routing, ...asked }: Attempted & { readonly live: Live },
+): Promise<Outcome> {
+  const { response } = passage
+  const { timeouts } = asked.route.policy
+  const { upstream } = live
+  // Made now: while it waits for a connection the backend may get another address or credential.
+  const sent = upstreamRequest(passage, { ...asked, live })
+  return new Promise((resolve) => {
+    const relay = new Exchange({
+      live,
+      response,
+      clock,
+      requestId: passage.requestId,
+      ownHeaders: ownHeaders(passage, routing),
+      onFirstByte: (ms) => {
+        cancelFirstByte()
+        const nowMs = clock.monotonicMs()
+        passage.firstByteMs ??= nowMs - passage.startMs
+        observeLatency(live, ms, nowMs)
+        metrics.firstByte(ms)
+      },
+      onGap: metrics.gap,
+      finish: (ended) => {
+        for (const cancel of [leaveQueue, cancelConnect, cancelFirstByte, cancelDeadline]) cancel()
+        response.off('drain', resume)
+        response.off('close', onClose)
+        exchanges.delete(relay)
+        resolve(ended)
+      },
+      released: () => upstream.leave(),
+    })
+    const resume = () => relay.resume()
+    const onClose = () => relay.abort(CLIENT_LEFT)
+    const totalMs = asked.scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
+    const restMs = passage.startMs + totalMs - clock.monotonicMs()
+    const cancelDeadline = wheel.after(restMs, () => relay.abort(tooLong(totalMs)))
+    const connectMs = live.backend.spec.timeouts.connectMs ?? timeouts.connectMs
+    const firstByteMs = live.backend.spec.timeouts.firstByteMs ?? timeouts.firstByteMs
+    let cancelConnect = () => {}
+    let cancelFirstByte = () => {}
+    let leaveQueue = () => {}
+    passage.exchange = relay
+    exchanges.add(relay)
+    response.on('drain', resume)
+    response.on('close', onClose)
+    leaveQueue = upstream.enter(() => {
+      cancelConnect = wheel.after(connectMs, () => relay.connectLate())
+      cancelFirstByte = wheel.after(firstByteMs, () => {
+        relay.connectLate()
+        relay.abort(TOO_LATE)
+      })
+      upstream.dispatch(sent, relay)
+    })
+  })
+}
+
+function upstreamRequest(
+  { request, requestId, operation }: Passage,
+  { route, scan, body, target, live }: Asked & { target: CompiledTarget; live: Live },
+): Dispatcher.DispatchOptions {
+  const path = live.paths.get(operation.path)
+  if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
+  const { timeouts } = route.policy
+  const { idleMs } = live.backend.spec.timeouts
+  const renamed = scan.model && scan.model.value !== target.model
+  return {
+    method: 'POST',
+    path,
+    body: renamed && scan.model ? renameIn(body, scan.model, target.model) : body,
+    headers: requestHeaders(request.rawHeaders, [
+      ['x-request-id', requestId],
+      ...(scan.stream ? READABLE : []),
+      ...live.headers,
+    ]),
+    // Ours, by the wheel: undici's own is a second late.
+    headersTimeout: 0,
+    bodyTimeout: idleMs ?? timeouts.idleMs,
+  }
+}
+
+function renameIn(body: Buffer, token: { start: number; end: number }, model: string): Buffer {
+  const { parts, length } = spliceModel(body, token, model)
+  return Buffer.concat(parts, length)
+}
+
+function tooLong(totalMs: number): Failure {
+  const message = `the answer took longer than ${totalMs} ms`
+  return { code: 'upstream_timeout', source: 'upstream', nothingSent: false, message }
+}
+
+/** Which revision decided, which backend answered, at which attempt. */
+function ownHeaders(
+  { requestId, attempts: count, live }: Passage,
+  { revision }: Routing,
+): string[] {
+  return [
+    'x-request-id',
+    requestId,
+    'x-signalbox-revision',
+    revision,
+    'x-signalbox-backend',
+    live?.id ?? '',
+    'x-signalbox-attempts',
+    String(count),
+  ]
+}

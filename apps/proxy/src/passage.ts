@@ -1,0 +1,63 @@
+import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { type Operation } from '@signalbox/dialects'
+import { type Clock, type Log } from '@signalbox/host'
+import { type Failure, type FailureCode } from '@signalbox/model'
+import { type CompiledKey, type CompiledRoute } from '@signalbox/routing'
+import { type AccessLog } from './access-log.ts'
+import { type BodyBudget } from './body-budget.ts'
+import { type BodyScan } from './body-scan.ts'
+import { type Configuration, type Routing } from './configuration.ts'
+import { type Exchange } from './exchange.ts'
+import { downstream } from './failures.ts'
+import { type Live } from './live-backend.ts'
+import { type ProxyMetrics } from './metrics.ts'
+import { type TimerWheel } from './timer-wheel.ts'
+
+/** What every request finds. */
+export interface Pipeline {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly configuration: Configuration
+  readonly wheel: TimerWheel
+  readonly metrics: ProxyMetrics
+  readonly accessLog: AccessLog
+  readonly bodyBytesMax: number
+  readonly budget: BodyBudget
+  /** Attempts under way, for the drain. */
+  readonly exchanges: Set<Exchange>
+}
+
+export interface Accepted {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly operation: Operation
+  readonly requestId: string
+  /** What the guard found, which looks at every request first. */
+  readonly unsafe: Failure | undefined
+}
+
+/** One request on its way through. Everything that is settled at the end is gathered here. */
+export interface Passage extends Accepted {
+  readonly startMs: number
+  /** Whose it is; null: nobody's in particular. */
+  key: CompiledKey | null
+  /** Bytes of its body that count in the budget of all. */
+  readonly held: { bytes: number }
+  model: string | null
+  routing: Routing | undefined
+  live: Live | undefined
+  exchange: Exchange | undefined
+  attempts: number
+  firstByteMs: number | null
+  code: FailureCode | null
+}
+
+/** What a request asks for, once it is read and its route is known. */
+export interface Asked {
+  readonly route: CompiledRoute
+  readonly scan: Extract<BodyScan, { ok: true }>
+  readonly body: Buffer
+}
+
+export const CLIENT_LEFT = downstream('request_timeout', 'the client left')
