@@ -154,6 +154,8 @@ export async function openStream(
   backend: MockBackend,
   { index, model }: { readonly index: number; readonly model: string },
 ) {
+  // Once it is answered at all: on a busy machine a proxy may still be hearing of the model.
+  await eventually(async () => (await fleet.chat(index, model)).status === 200)
   const before = backend.eventsSent
   backend.holdEvents()
   const asked = fleet.chat(index, model, { stream: true })
