@@ -57,10 +57,14 @@ export function readQuery(request: AdminRequest, allowed: readonly string[]): Qu
   return given as Query
 }
 
+/** What Postgres and RFC 3339 both know, whatever the offset: the years 1 to 9999. */
+const TIME_MIN_MS = Date.parse('0001-01-01T00:00:00Z')
+const TIME_MAX_MS = Date.parse('9999-12-31T23:59:59.999Z')
+
 /** An RFC 3339 time; undefined where the text is none. */
 export function parseTime(text: string): Date | undefined {
-  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? new Date(text) : undefined
-  return time && !Number.isNaN(time.getTime()) ? time : undefined
+  const time = /^\d{4}-\d\d-\d\dT/.test(text) ? new Date(text) : new Date(NaN)
+  return time.getTime() >= TIME_MIN_MS && time.getTime() <= TIME_MAX_MS ? time : undefined
 }
 
 export function wrongParameter(path: string, message: string) {

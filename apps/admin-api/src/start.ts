@@ -19,6 +19,7 @@ import { AuditController } from './audit.controller.ts'
 import { DOCUMENT_BYTES_MAX, readBodies } from './body.ts'
 import { ChangesController } from './changes.controller.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { createClientErrors } from './client-errors.ts'
 import { ConfigController } from './config.controller.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
 import { Denials } from './denials.ts'
@@ -174,13 +175,17 @@ function createApp({
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],
   }
+  const clientErrors = createClientErrors()
   const adapter = new FastifyAdapter({
     bodyLimit: DOCUMENT_BYTES_MAX,
     genReqId: newRequestId,
     forceCloseConnections: 'idle',
     frameworkErrors: sendFrameworkError,
+    clientErrorHandler: clientErrors.answer,
     routerOptions: { maxParamLength: 512 },
   })
+  const { server }: FastifyInstance = adapter.getInstance()
+  clientErrors.watch(server)
   return NestFactory.create<NestFastifyApplication>(module, adapter, {
     bodyParser: false,
     logger: false,

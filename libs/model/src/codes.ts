@@ -15,6 +15,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Send one JSON object with content-type application/json.',
   },
+  admin_malformed_request: {
+    status: 400,
+    plane: 'admin',
+    remedy: 'Send valid HTTP/1.1, and all of the body that content-length announces.',
+  },
   unknown_parameter: {
     status: 400,
     plane: 'admin',
@@ -31,6 +36,11 @@ export const CODES = {
     status: 405,
     plane: 'admin',
     remedy: 'See /docs for the methods of this path.',
+  },
+  admin_request_timeout: {
+    status: 408,
+    plane: 'admin',
+    remedy: 'Send the whole request sooner.',
   },
   already_exists: {
     status: 409,
@@ -88,6 +98,11 @@ export const CODES = {
     status: 429,
     plane: 'admin',
     remedy: 'Try again after retry-after seconds, and call less often.',
+  },
+  admin_headers_too_large: {
+    status: 431,
+    plane: 'admin',
+    remedy: 'Send fewer or shorter headers, or a shorter URL.',
   },
   internal_error: {
     status: 500,
