@@ -21,6 +21,6 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.nx', '<rootDir>/.signalbox'],
   globalSetup: '<rootDir>/tools/jest-setup.mjs',
   globalTeardown: '<rootDir>/tools/jest-teardown.mjs',
-  testTimeout: 30_000,
+  testTimeout: 180_000,
   reporters: ['default', '<rootDir>/tools/jest-reporter.mjs'],
 }

@@ -9,7 +9,7 @@ import { freshDatabase, seededRandom, seedsOf } from '@signalbox/testing'
 import { endpoints, type Heard, sendWrong, type Wrong, wrongRequest } from './api-fuzz-harness.ts'
 
 const REQUESTS = 2_000
-const RUN_MS = 120_000
+const RUN_MS = 300_000
 const TOKEN = 'fuzz-token-7Yq2mVbX'
 const SPEC = { kind: 'vllm', url: 'http://127.0.0.1:8000', models: ['m1'] }
 

@@ -24,6 +24,7 @@ const cwd = (process.env.npm_lifecycle_event === name && process.env.INIT_CWD) |
 process.chdir(root)
 
 const PARENT_CHECK_MS = 250
+const APPS = ['admin-api', 'cli', 'health-probe', 'proxy', 'standalone']
 
 const commands = { start, test, build: async () => prepare(), lint, bench, signalbox }
 const command = commands[name]
@@ -112,7 +113,10 @@ function build() {
   once(join(root, 'dist/.stamp'), sources, () => {
     say('building')
     const env = { NX_DAEMON: 'false', NX_TUI: 'false', NX_NO_CLOUD: 'true' }
-    run(node(), [bin('nx'), 'run-many', '-t', 'build'], { quiet: true, env })
+    // Whether there is anything to make is what the stamp says: a cache from elsewhere is not asked.
+    run(node(), [bin('nx'), 'run-many', '-t', 'build', '--skip-nx-cache'], { quiet: true, env })
+    const missing = APPS.filter((app) => !existsSync(join(root, 'dist', app, 'main.js')))
+    if (missing.length > 0) fail(`the build made no bundle of ${missing.join(', ')}`)
   })
 }
 

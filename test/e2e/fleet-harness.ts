@@ -13,7 +13,7 @@ export const NOWHERE = 'nats://127.0.0.1:1'
 export const NO_NATS =
   'fleet of processes: skipped, nats-server is not on PATH (apt-get install nats-server)'
 /** Nothing may take longer, whatever is broken. */
-const ANSWER_MS_MAX = 10_000
+const ANSWER_MS_MAX = 30_000
 const PROXIES = 2
 
 export interface Called {
@@ -114,7 +114,7 @@ export async function createFleet(options: FleetOptions): Promise<ProcessFleet> 
           )
           return ready.every(({ status }) => status === 200)
         },
-        { timeoutMs: 30_000 },
+        { timeoutMs: 180_000 },
       )
       return { admin: api, proxies: started }
     },
@@ -142,7 +142,7 @@ export async function createFleet(options: FleetOptions): Promise<ProcessFleet> 
       return call('POST', `backends${query}`, { id, spec })
     },
     applied: async (revision) => {
-      await eventually(() => heard(PROXIES + 1, revision), { timeoutMs: 30_000 })
+      await eventually(() => heard(PROXIES + 1, revision), { timeoutMs: 180_000 })
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),
   }

@@ -14,7 +14,7 @@ import {
 import { createFleet, NO_NATS, openStream, type ProcessFleet } from './fleet-harness.ts'
 import { end, endProcesses, isRunning, type Started } from './processes-harness.ts'
 
-const EACH_MS = 60_000
+const EACH_MS = 300_000
 
 let database: FreshDatabase
 let nats: NatsServer

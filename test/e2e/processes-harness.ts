@@ -8,9 +8,9 @@ import { eventually } from '@signalbox/testing'
 
 export const root = join(import.meta.dirname, '../..')
 /** A first start makes a database; a machine may be busy. */
-const UP_MS = 60_000
+const UP_MS = 180_000
 /** More than any drain in these tests takes. */
-const END_MS = 15_000
+const END_MS = 60_000
 
 export type App = 'admin-api' | 'health-probe' | 'proxy' | 'standalone'
 

@@ -103,5 +103,5 @@ describe('a secret', () => {
     // Where the looking itself is looked at: the admin's token is in its file, and only there.
     const admins = written.filter(([, text]) => text.includes(token())).map(([where]) => where)
     expect(admins).toEqual([join(folder, 'admin-token')])
-  }, 120_000)
+  }, 300_000)
 })

@@ -112,7 +112,7 @@ describe('npm start', () => {
     expect(
       (await admin('GET', 'fleet')).json.members.map((m: { role: string }) => m.role).sort(),
     ).toEqual(['probe', 'proxy'])
-  }, 120_000)
+  }, 300_000)
 
   it('--demo has a simulated backend that says so; SIGTERM drains and exits with 0', async () => {
     const started = await up(['--demo'])
@@ -120,7 +120,7 @@ describe('npm start', () => {
     const answer = await chat('demo-small')
     expect(await answer.text()).toMatch(/simulated/)
     expect(await end(started, 'SIGTERM')).toBe(0)
-  }, 120_000)
+  }, 300_000)
 
   it.each([
     [['--nope'], {}, /Unknown option '--nope'/],
@@ -160,7 +160,7 @@ describe('npm start', () => {
     expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
     expect(await started.exited).toBe(0)
     expect(started.output()).not.toMatch(/started again/)
-  }, 120_000)
+  }, 300_000)
 
   it('--config configures what its file names, and follows the file on the next start', async () => {
     backend = await startMockBackend({ models: ['m1'] })
@@ -183,7 +183,7 @@ describe('npm start', () => {
     const third = start(['--config', file])
     expect(await third.exited).toBe(78)
     expect(third.errors()).toMatch(/router.yaml is not valid:\n {2}backends.one.kind: /)
-  }, 120_000)
+  }, 300_000)
 
   it('starts its database again when that is killed; no client notices', async () => {
     await up(['--demo'])
@@ -200,7 +200,7 @@ describe('npm start', () => {
       readFileSync(join(folder, 'postgres/postmaster.pid'), 'utf8').split('\n')[0],
     )
     expect(after).not.toBe(pid)
-  }, 120_000)
+  }, 300_000)
 
   it('listens on every address that is named', async () => {
     const other = await freePort()
@@ -211,7 +211,7 @@ describe('npm start', () => {
       expect((await fetch(`http://127.0.0.1:${port}/v1/models`)).status).toBe(200)
       expect(started.output()).toContain(`http://127.0.0.1:${port} `)
     }
-  }, 120_000)
+  }, 300_000)
 
   it('says in one line that the database of its environment does not answer', async () => {
     const url = 'postgresql://u:pass-canary@127.0.0.1:1/x'
@@ -222,7 +222,7 @@ describe('npm start', () => {
     )
     expect(started.errors().trim().split('\n')).toHaveLength(1)
     expect(started.errors()).not.toContain('pass-canary')
-  }, 60_000)
+  }, 300_000)
 
   it('drains and ends when npm itself is told to', async () => {
     const env = {
@@ -242,16 +242,16 @@ describe('npm start', () => {
         () => false,
       )
     try {
-      await eventually(isUp, { timeoutMs: 60_000 })
+      await eventually(isUp, { timeoutMs: 180_000 })
       npm.kill('SIGTERM')
-      await eventually(() => !existsSync(join(folder, 'lock')), { timeoutMs: 30_000 })
+      await eventually(() => !existsSync(join(folder, 'lock')), { timeoutMs: 180_000 })
       expect(await isUp()).toBe(false)
     } finally {
       if (npm.pid !== undefined && npm.exitCode === null && npm.signalCode === null) {
         process.kill(-npm.pid, 'SIGTERM')
       }
     }
-  }, 120_000)
+  }, 300_000)
 
   it('whose port is taken names the port and the variable', async () => {
     const taken = createServer()
@@ -265,7 +265,7 @@ describe('npm start', () => {
     } finally {
       await new Promise((resolve) => taken.close(resolve))
     }
-  }, 60_000)
+  }, 300_000)
 
   it('on data that is in use is refused, and leaves the running one alone', async () => {
     await up()
@@ -273,5 +273,5 @@ describe('npm start', () => {
     expect(await second.exited).toBe(78)
     expect(second.output()).toMatch(/in use by process/)
     expect((await fetch(`http://127.0.0.1:${ports.admin}/healthz`)).status).toBe(200)
-  }, 120_000)
+  }, 300_000)
 })

@@ -34,7 +34,7 @@ import {
   startProcess,
 } from './processes-harness.ts'
 
-const EACH_MS = 60_000
+const EACH_MS = 300_000
 const EX_CONFIG = 78
 const BODY_BYTES_MAX = 4_096
 

@@ -7,7 +7,7 @@ import { runClients } from './clients-harness.ts'
 import { checkHistory, type Entry } from './history-harness.ts'
 
 const INSTANCES = 2
-const RUN_MS = 60_000
+const RUN_MS = 300_000
 
 let database: FreshDatabase
 let instances: Api[]

@@ -43,7 +43,7 @@ const DEFAULT_ADDRESS = { kind: 'tcp', host: '0.0.0.0', port: 8080 } as const
 /** The second proxy listens ten above the first: 8081 and 8082 are taken. */
 const PORT_STEP = 10
 const RESTART_MS = 1_000
-const READY_TIMEOUT_MS = 10_000
+const READY_TIMEOUT_MS = 60_000
 const READY_POLL_MS = 25
 const ANSWER_TIMEOUT_MS = 500
 const BUNDLE = '../proxy/main.js'

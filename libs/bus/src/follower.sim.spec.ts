@@ -37,7 +37,7 @@ describe('a fleet on a bad bus', () => {
     }
     const faults = ['crash', 'doubled', 'fail-over', 'lineage', 'lost', 'outage', 'rebuild']
     expect([...seen.keys()].sort()).toEqual([...faults, 'truncate', 'wipe'])
-  }, 120_000)
+  }, 300_000)
 })
 
 describe('the simulation notices a follower that', () => {

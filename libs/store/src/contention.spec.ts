@@ -12,7 +12,7 @@ import { createHarness, draftOf, intent } from './test-harness.ts'
 const WRITERS = 8
 const WRITES_EACH = 400
 const IDS = 12
-const RUN_MS = 120_000
+const RUN_MS = 300_000
 
 const harness = createHarness()
 let killer: pg.Client

@@ -5,7 +5,7 @@ export interface EventuallyOptions {
   readonly periodMs?: number
 }
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 60_000
 const PERIOD_MS = 10
 
 /**
