@@ -13,7 +13,10 @@ import {
   type Spec,
 } from '@signalbox/model'
 
-/** Postgres did not answer, or not in time. Nothing was written. The admin API answers 503. */
+/**
+ * Postgres did not answer, or not in time. Nothing was written, unless the message says that the
+ * outcome is unknown (the connection was lost during the commit). The admin API answers 503.
+ */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable'
 }
