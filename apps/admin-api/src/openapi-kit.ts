@@ -18,15 +18,19 @@ export const parameter = (name: string, where: string, schema: Json): Json => ({
 })
 export const ID = parameter('id', 'path', text('Id; a slash in it is written %2F'))
 export const AS_OF = parameter('asOf', 'query', text('A revision or an RFC 3339 time'))
-export const LIST = [
+/** `limit` and `cursor` of a list that comes in pages. */
+export const paging = (maximum: number, standard: number): readonly Json[] => [
   parameter('limit', 'query', {
     type: 'integer',
     minimum: 1,
-    maximum: 1000,
-    default: 100,
+    maximum,
+    default: standard,
     description: 'Items a page',
   }),
   parameter('cursor', 'query', text('nextCursor of the page before')),
+]
+export const LIST = [
+  ...paging(1000, 100),
   parameter('label', 'query', text('name or name=value')),
   parameter('kind', 'query', text('Kind of backend')),
   parameter('q', 'query', text('A part of the id')),

@@ -4,6 +4,7 @@ import {
   AS_OF,
   type Json,
   json,
+  paging,
   parameter,
   READ_PROBLEMS,
   ref,
@@ -13,14 +14,7 @@ import {
 } from './openapi-kit.ts'
 
 const revisionParameters = [
-  parameter('limit', 'query', {
-    type: 'integer',
-    minimum: 1,
-    maximum: 200,
-    default: 50,
-    description: 'Items a page',
-  }),
-  parameter('cursor', 'query', text('nextCursor of the page before')),
+  ...paging(200, 50),
   parameter('actor', 'query', text('Who')),
   parameter('resource', 'query', {
     type: 'string',
@@ -166,16 +160,7 @@ export const OTHER_PATHS: Json = {
   '/admin/v1/audit/denials': read(
     ['list_denials', 'audit'],
     ['Calls that were refused, newest first; needs the role operator', ref('Denials')],
-    [
-      parameter('limit', 'query', {
-        type: 'integer',
-        minimum: 1,
-        maximum: 1000,
-        default: 100,
-        description: 'Items a page',
-      }),
-      parameter('cursor', 'query', text('nextCursor of the page before')),
-    ],
+    [...paging(1000, 100)],
   ),
   '/admin/v1/audit/last-uses': read(
     ['list_last_uses', 'audit'],

@@ -1,5 +1,5 @@
 import { type Bus, BusUnavailable } from '@signalbox/bus'
-import { type Cancel, type Clock, Gauge, type Log, type Metrics } from '@signalbox/host'
+import { type Cancel, type Clock, gaugesOf, type Log, type Metrics } from '@signalbox/host'
 import { encodeSnapshot, type Head } from '@signalbox/model'
 import { DatabaseUnavailable, type Store } from '@signalbox/store'
 
@@ -186,15 +186,7 @@ function registerGauges(
   metrics: Metrics,
   read: { readonly head: () => number; readonly published: () => number },
 ): void {
-  const gauge = (name: string, help: string, value: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers: [metrics],
-      collect() {
-        this.set(value())
-      },
-    })
+  const gauge = gaugesOf(metrics)
   gauge('signalbox_log_head_revision', 'Newest revision of the log', read.head)
   gauge('signalbox_publisher_lag_revisions', 'Revisions that the bus does not have yet', () =>
     Math.max(0, read.head() - read.published()),

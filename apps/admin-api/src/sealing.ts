@@ -1,4 +1,4 @@
-import { type Command, type ConfigDocument } from '@signalbox/control'
+import { type Command, type ConfigDocument, isObject } from '@signalbox/control'
 import { fingerprint, seal } from '@signalbox/host'
 import { type AdminConfig } from './config.ts'
 import { type Refused, refused } from './refused.ts'
@@ -54,10 +54,6 @@ export class Sealing {
     const sealed = seal(apiKey, masterKey, `${fleet}/backend/${id}`)
     return { ...rest, credential: { sealed, fingerprint: fingerprint(apiKey, masterKey) } }
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wrongField(path: string, message: string): Refused {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { CONFIG_RESOURCES, readConfigDocument } from '@signalbox/control'
+import { CONFIG_RESOURCES, isObject, readConfigDocument } from '@signalbox/control'
 import { type Env } from '@signalbox/host'
 import { failed, usage } from './failure.ts'
 import { type Io } from './io.ts'
@@ -196,8 +196,4 @@ function locateIn(
 
 function keyOf(plural: string, id: string): string {
   return JSON.stringify([plural, id])
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

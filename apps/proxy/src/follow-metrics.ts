@@ -1,5 +1,5 @@
 import { type Following } from '@signalbox/bus'
-import { type Clock, Counter, Gauge, type Metrics } from '@signalbox/host'
+import { type Clock, Counter, gaugesOf, type Metrics } from '@signalbox/host'
 import { type Nack } from '@signalbox/model'
 
 const MS_PER_S = 1_000
@@ -10,15 +10,7 @@ export function registerFollowMetrics(
   { following, clock }: { readonly following: Following; readonly clock: Clock },
 ): void {
   const registers = [metrics]
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read())
-      },
-    })
+  const gauge = gaugesOf(metrics)
   const counter = (name: string, help: string) => new Counter({ name, help, registers })
   gauge('signalbox_revision_applied', 'Revision that routes requests', () => state().active)
   gauge('signalbox_revision_durable', 'Revision that is on disk', () => state().received)

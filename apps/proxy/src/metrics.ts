@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Metrics } from '@signalbox/host'
+import { Counter, Gauge, gaugesOf, Histogram, type Metrics } from '@signalbox/host'
 import { type Health } from '@signalbox/model'
 import { type Configuration } from './configuration.ts'
 
@@ -114,15 +114,7 @@ export function registerGauges(
   { configuration, inFlight, bodyBytes }: Gauged,
 ): void {
   const registers = [metrics]
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(read())
-      },
-    })
+  const gauge = gaugesOf(metrics)
   gauge('active_connections', 'Requests in flight', inFlight)
   gauge('signalbox_request_body_bytes', 'Bytes of request bodies that are held', bodyBytes)
   const perBackend = (name: string, help: string, read: (facts: BackendFacts) => number) =>

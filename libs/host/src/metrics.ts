@@ -8,3 +8,16 @@ export function createMetrics(): Metrics {
 }
 
 export { Counter, Gauge, Histogram }
+
+/** Makes gauges that are read when somebody scrapes: what they show is kept in one place only. */
+export function gaugesOf(metrics: Metrics) {
+  return (name: string, help: string, read: () => number): Gauge =>
+    new Gauge({
+      name,
+      help,
+      registers: [metrics],
+      collect() {
+        this.set(read())
+      },
+    })
+}
