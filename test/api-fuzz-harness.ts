@@ -38,6 +38,8 @@ export interface Endpoint {
   readonly parameters: readonly Parameter[]
   readonly body: Schema | null
   readonly types: readonly string[]
+  /** What the document says that it may be refused with. */
+  readonly codes: readonly string[]
 }
 
 const document = JSON.parse(readFileSync(join(import.meta.dirname, '../docs/openapi.json'), 'utf8'))
@@ -48,11 +50,13 @@ export const endpoints: readonly Endpoint[] = Object.entries<Record<string, neve
   Object.entries<{
     parameters?: Parameter[]
     requestBody?: { content: Record<string, { schema: Schema }> }
-  }>(item).map(([method, { parameters = [], requestBody }]) => {
+    responses: Record<string, { 'x-codes'?: string[] }>
+  }>(item).map(([method, { parameters = [], requestBody, responses }]) => {
     const content = Object.entries(requestBody?.content ?? {})
     const types = content.map(([type]) => type)
     const body = content[0]?.[1].schema ?? null
-    return { method: method.toUpperCase(), path, parameters, body, types }
+    const codes = Object.values(responses).flatMap((one) => one['x-codes'] ?? [])
+    return { method: method.toUpperCase(), path, parameters, body, types, codes }
   }),
 )
 
@@ -65,6 +69,8 @@ export interface Wrong {
   readonly bodySent: number
   /** Else our side ends behind what was sent, and nobody waits for an answer. */
   readonly complete: boolean
+  /** The endpoint that it reaches, whatever is wrong; null where it may be another one. */
+  readonly reaches: Endpoint | null
 }
 
 type Random = () => number
@@ -167,6 +173,9 @@ const SPOILS: Readonly<Record<string, Spoil>> = {
   },
 }
 
+/** What may make it a request for another endpoint, or for none. */
+const ELSEWHERE = ['path part', 'line', 'method']
+
 /** The request of one endpoint with one to three things wrong. */
 export function wrongRequest(endpoint: Endpoint, token: string, random: Random): Wrong {
   const { method, path, body, types } = endpoint
@@ -196,6 +205,7 @@ export function wrongRequest(endpoint: Endpoint, token: string, random: Random):
     ...{ how: draft.how, bodySent, body: draft.body },
     complete: bodySent === draft.body.length && !lines.includes('transfer-encoding: chunked'),
     head: `${lines.join('\r\n')}\r\n\r\n`,
+    reaches: draft.how.some((one) => ELSEWHERE.includes(one)) ? null : endpoint,
   }
 }
 

@@ -55,7 +55,10 @@ afterEach(async () => {
 })
 
 /** What is wrong with an answer, or nothing. */
-function problemOf({ status, type, text }: Heard, { complete, head }: Wrong): string | null {
+function problemOf(
+  { status, type, text }: Heard,
+  { complete, head, reaches }: Wrong,
+): string | null {
   if (status === 0) return complete ? 'no answer' : null
   if (status < 400 || head.startsWith('HEAD ')) return status === 500 ? 'our own fault' : null
   if (!type.startsWith('application/problem+json')) return `an error as ${type}`
@@ -69,6 +72,7 @@ function problemOf({ status, type, text }: Heard, { complete, head }: Wrong): st
   const known: { status: number; plane: string } | undefined = CODES[code as keyof typeof CODES]
   if (known?.plane !== 'admin') return `the code ${code}`
   if (code === 'internal_error') return 'our own fault'
+  if (reaches && !reaches.codes.includes(code)) return `${code}, which the document does not name`
   if (known.status !== status || said.status !== status) return `${code} with status ${status}`
   return typeof requestId === 'string' && requestId !== '' ? null : 'no request id'
 }

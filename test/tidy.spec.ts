@@ -1,10 +1,10 @@
 // The tests police the repository, so that review does not have to: docs/architecture.md says why
 // each rule is there.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import ts from 'typescript'
 import { CODES } from '@signalbox/model'
-import { renderOpenApi } from '@signalbox/admin-api'
+import { renderOpenApi, renderPages } from '@signalbox/admin-api'
 
 const root = dirname(import.meta.dirname)
 const FILE_LINES_MAX = 400
@@ -324,6 +324,21 @@ describe('documents', () => {
     expect(committed).toEqual(JSON.parse(JSON.stringify(renderOpenApi())))
   })
 
+  it('docs/api is made from the OpenAPI document (UPDATE_OPENAPI=1 writes it)', () => {
+    const folder = join(root, 'docs/api')
+    const pages = renderPages(renderOpenApi())
+    if (process.env['UPDATE_OPENAPI'] === '1') {
+      mkdirSync(folder, { recursive: true })
+      for (const [name, text] of pages) writeFileSync(join(folder, name), text)
+    }
+    const committed = readdirSync(folder).filter((name) => name !== 'data-plane.md')
+    expect(committed.toSorted()).toEqual([...pages.keys()].toSorted())
+    const stale = committed.filter(
+      (name) => readFileSync(join(folder, name), 'utf8') !== pages.get(name),
+    )
+    expect(stale).toEqual([])
+  })
+
   it('links between documents lead somewhere', () => {
     const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
       .concat(
@@ -331,6 +346,7 @@ describe('documents', () => {
           .filter((f) => f.endsWith('.md'))
           .map((f) => `docs/${f}`),
       )
+      .concat(readdirSync(join(root, 'docs/api')).map((f) => `docs/api/${f}`))
       .concat(readdirSync(join(root, 'docs/decisions')).map((f) => `docs/decisions/${f}`))
     const broken = pages.flatMap((page) => {
       const text = readFileSync(join(root, page), 'utf8').replace(/```[\s\S]*?```/g, '')

@@ -1,8 +1,8 @@
-import { type Role } from '@signalbox/model'
 import { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type FindActor, reaches } from './actors.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest } from './request.ts'
+import { roleNeeded } from './roles.ts'
 
 /**
  * Who may: everybody with a token reads, an operator writes. A hook and not a Nest guard, so that
@@ -17,27 +17,12 @@ export function requireTokens(fastify: FastifyInstance, findActor: FindActor): v
       return done(refused('unauthenticated', 'no token, or one that is not known'))
     }
     request.actor = actor
-    const needed = neededFor(request)
+    const needed = roleNeeded(request.method, request.routeOptions.url ?? '')
     if (!reaches(actor, needed)) {
       return done(refused('forbidden', `the role ${actor.role} may not do this; needs ${needed}`))
     }
     done()
   })
-}
-
-/**
- * Where the method does not tell. The export holds sealed credentials: who has it and the master
- * key has them all. To explain is to read.
- */
-const NEEDED: Readonly<Record<string, Role>> = {
-  '/admin/v1/audit/export': 'admin',
-  '/admin/v1/audit/denials': 'operator',
-  '/admin/v1/explain': 'viewer',
-}
-
-function neededFor({ method, routeOptions: { url = '' } }: FastifyRequest): Role {
-  const reads = method === 'GET' || method === 'HEAD'
-  return NEEDED[url] ?? (reads ? 'viewer' : 'operator')
 }
 
 /** The reference is public. Judged by the route that answers, never by the text of the URL. */

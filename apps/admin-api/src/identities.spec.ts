@@ -173,7 +173,7 @@ describe('a principal', () => {
     await api.call('DELETE', 'principals/boss')
     const resources = [{ resource: 'principal', id: 'boss' }]
     expect(await asks(token, 'POST', 'rollback', { toRevision: 1, resources })).toBe(403)
-    expect(await asks(token, 'POST', 'principals/boss/rotate')).toBe(404)
+    expect(await asks(token, 'POST', 'principals/boss/rotate')).toBe(403)
     expect((await api.call('GET', 'principals')).json.items).toEqual([])
   })
 

@@ -72,7 +72,11 @@ export const READ_PROBLEMS = {
   '403': problem('The role does not reach'),
   '404': problem('Not found'),
   '405': problem('The path has no such method'),
+  '408': problem('The request did not come in time'),
+  '413': problem('Body over 256 KB (16 MB for /config), or a change that the bus cannot carry'),
+  '415': problem('Not declared as JSON (for /config YAML or TOML, too)'),
   '429': problem('Too many calls from this address'),
+  '431': problem('The headers or the URL are too long'),
   '500': problem('Our fault'),
   '503': problem('The database does not answer, or too many writes wait'),
 }
@@ -80,8 +84,6 @@ export const WRITE_PROBLEMS = {
   ...READ_PROBLEMS,
   '409': problem('Exists already, dangling or duplicate reference, still referenced'),
   '412': problem('If-Match is stale; `current` holds the value'),
-  '413': problem('Body over 256 KB (16 MB for /config), or a change that the bus cannot carry'),
-  '415': problem('Not declared as JSON, YAML or TOML'),
   '422': problem('Not valid, or the Idempotency-Key was used with another request'),
 }
 export const answer = (description: string, schema: Json): Json => ({

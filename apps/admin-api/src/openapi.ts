@@ -1,4 +1,5 @@
 import { RESOURCES } from '@signalbox/model'
+import { finished } from './openapi-finish.ts'
 import { type Json } from './openapi-kit.ts'
 import { OTHER_PATHS } from './openapi-paths.ts'
 import { resourcePaths, resourceSchemas } from './openapi-resources.ts'
@@ -14,7 +15,7 @@ export function renderOpenApi(): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: [{ token: [] }],
-    paths: Object.assign({}, ...RESOURCES.map(resourcePaths), OTHER_PATHS) as Json,
+    paths: finished(Object.assign({}, ...RESOURCES.map(resourcePaths), OTHER_PATHS) as Json),
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
       schemas: Object.assign({}, ...RESOURCES.map(resourceSchemas), SHARED_SCHEMAS) as Json,

@@ -149,7 +149,7 @@ export const CODES = {
   unknown_path: {
     status: 404,
     plane: 'proxy',
-    remedy: 'See docs/api.md for the paths that this proxy serves.',
+    remedy: 'See docs/api/data-plane.md for the paths that this proxy serves.',
   },
   model_not_found: {
     status: 404,

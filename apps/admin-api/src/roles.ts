@@ -1,0 +1,22 @@
+import { DEFINITIONS, type Role } from '@signalbox/model'
+
+/**
+ * Where the method does not tell. The export holds sealed credentials: who has it and the master
+ * key has them all. To explain is to read. Who could write principals could be anybody.
+ */
+const NEEDED: Readonly<Record<string, Role>> = {
+  'GET /admin/v1/audit/export': 'admin',
+  'GET /admin/v1/audit/denials': 'operator',
+  'POST /admin/v1/explain': 'viewer',
+}
+const PRINCIPALS = `/admin/v1/${DEFINITIONS.principal.plural}`
+const READS = ['GET', 'HEAD']
+
+/** The role that a call needs. `path` is a route's, with its parameters unfilled. */
+export function roleNeeded(method: string, path: string): Role {
+  const reads = READS.includes(method)
+  const named = NEEDED[`${reads ? 'GET' : method} ${path}`]
+  if (named) return named
+  if (reads) return 'viewer'
+  return path === PRINCIPALS || path.startsWith(`${PRINCIPALS}/`) ? 'admin' : 'operator'
+}
