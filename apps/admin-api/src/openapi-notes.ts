@@ -143,6 +143,11 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     request: { toRevision: 1, reason: 'the new backend answers nonsense' },
     answer: changed,
   },
+  begin_epoch: {
+    summary: 'Begins a new epoch of the log: after a restore that nobody notices by itself',
+    request: { reason: 'restored the backup of Monday' },
+    answer: { epoch: 2, revision: REVISION },
+  },
   list_revisions: {
     summary: 'Who changed what, when and why, newest first',
     answer: { items: [revision], nextCursor: String(REVISION), revision: REVISION },

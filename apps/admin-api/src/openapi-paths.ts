@@ -124,6 +124,25 @@ export const OTHER_PATHS: Json = {
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },
   },
+  '/admin/v1/epochs': {
+    post: {
+      tags: ['time'],
+      operationId: 'begin_epoch',
+      description:
+        'After it, what proxies applied of the epoch before and the log does not have is undone',
+      parameters: WRITE.filter(
+        ({ in: where, name }) => where === 'header' && name !== 'Idempotency-Key',
+      ),
+      requestBody: {
+        required: true,
+        content: json({ type: 'object', properties: { reason: text('Why') } }),
+      },
+      responses: {
+        '200': answer('The epoch, and its first revision', { type: 'object' }),
+        ...WRITE_PROBLEMS,
+      },
+    },
+  },
   '/admin/v1/revisions': read(
     ['list_revisions', 'audit'],
     ['Newest first', list],

@@ -1,6 +1,6 @@
 import { type Bus, BusUnavailable } from '@signalbox/bus'
 import { type Cancel, type Clock, gaugesOf, type Log, type Metrics } from '@signalbox/host'
-import { encodeSnapshot, type Head } from '@signalbox/model'
+import { encodeSnapshot, type Head, type Heartbeat } from '@signalbox/model'
 import { DatabaseUnavailable, type Store } from '@signalbox/store'
 
 const POLL_MS = 250
@@ -30,8 +30,9 @@ export interface Publisher {
 /**
  * Follows the log and makes the bus have it. The stream is a cache: where it ends is asked of it,
  * not remembered over a surprise, and asked again now and then; compare-and-set lets any number of
- * publishers race. A stream whose end is not our log's revision of that number is rebuilt. One
- * loop, woken by appends, polling anyway.
+ * publishers race. A stream whose end is not our log's revision of that number is rebuilt. Whoever
+ * has more than the log has (the stream, a member) shows that it lost its tail: a new epoch begins.
+ * One loop, woken by appends, polling anyway.
  */
 export function startPublisher(deps: PublisherDeps): Publisher {
   return new Loop(deps)
@@ -47,7 +48,9 @@ class Loop implements Publisher {
   /** Where the stream ended when it was last looked at. */
   #reached = 0
   #snapshotAt: { revision: number; atMs: number } | null = null
-  #headRevision = 0
+  #head: Head | null = null
+  /** The furthest that a member has come in the log that we know. */
+  #furthest: Head | null = null
   #failures = 0
   #cancelNext: Cancel = () => {}
   #running: Promise<void> | null = null
@@ -58,11 +61,12 @@ class Loop implements Publisher {
     this.#deps = deps
     const { store, bus, clock, metrics } = deps
     registerGauges(metrics, {
-      head: () => this.#headRevision,
+      head: () => this.#head?.revision ?? 0,
       published: () => this.#published?.revision ?? 0,
     })
     this.#ends = [
       store.onAppend(() => this.#wake()),
+      bus.onHeartbeat((heartbeat) => this.#hear(heartbeat)),
       bus.onConnection((connected) => {
         this.#published = null
         this.#connection++
@@ -129,11 +133,11 @@ class Loop implements Publisher {
   async #publishAll(): Promise<void> {
     const { store, bus, clock } = this.#deps
     const connection = this.#connection
-    const head = await store.head()
-    this.#headRevision = head.revision
+    const seen = this.#furthest
+    const head = await this.#headWith(seen)
     const known = clock.monotonicMs() - this.#openedAtMs < REOPEN_MS ? this.#published : null
     let published = known ?? (await this.#open(head))
-    while (published.revision < head.revision) {
+    while (published.revision < (this.#head ?? head).revision) {
       const messages = await store.messagesAfter(published.revision, BATCH)
       if (messages.length === 0) break
       for (const message of messages) {
@@ -151,11 +155,47 @@ class Loop implements Publisher {
     await this.#publishSnapshot(published.revision)
   }
 
+  /**
+   * Where the log ends. What was seen was so before the log is asked: it had been committed, so
+   * that a log that ends earlier has lost it.
+   */
+  async #headWith(seen: Head | null): Promise<Head> {
+    const { store } = this.#deps
+    let head = await store.head()
+    if (seen && isAhead(seen, head) && (await this.#beginEpoch(seen))) head = await store.head()
+    this.#head = head
+    return head
+  }
+
+  async #beginEpoch(seen: Head | null): Promise<boolean> {
+    const reason = await this.#deps.store.keepEpoch({ kind: 'seen', head: seen })
+    if (reason === null) return false
+    this.#published = null
+    this.#deps.log.error({ reason }, 'a new epoch of the log begins')
+    return true
+  }
+
+  #hear({ lineage, epoch, received: revision }: Heartbeat): void {
+    const known = this.#head
+    const heard = { lineage, epoch, revision, hash: '' }
+    if (!known || !isAhead(heard, known)) return
+    if (this.#furthest && isAhead(this.#furthest, heard)) return
+    this.#furthest = heard
+    this.#wake()
+  }
+
   /** Asks the stream where it ends; rebuilds it where that is not in our log. */
-  async #open(head: Head): Promise<Head> {
-    const { bus, log, clock } = this.#deps
-    const end = await bus.openStream(head)
+  async #open(asked: Head): Promise<Head> {
+    const { bus, store, log, clock } = this.#deps
+    // Another server may have taken over; only after that may anybody publish.
+    let head = (await this.#beginEpoch(null)) ? await store.head() : asked
+    let end = await bus.openStream(head)
     this.#openedAtMs = clock.monotonicMs()
+    if (isAhead(end, head) && (await this.#beginEpoch(end))) {
+      head = await store.head()
+      end = await bus.openStream(head)
+    }
+    this.#head = head
     // It lost what it had; the snapshot beside it may be gone as well.
     if (end.revision < this.#reached) this.#snapshotAt = null
     if (end.revision === 0 || (await this.#isOurs(end))) return end
@@ -180,6 +220,12 @@ class Loop implements Publisher {
     await bus.publishSnapshot({ head: snapshot.head, text: encodeSnapshot(snapshot) })
     this.#snapshotAt = { revision: snapshot.head.revision, atMs: clock.monotonicMs() }
   }
+}
+
+/** Whether a revision of the same log and epoch lies behind another's end. */
+function isAhead(one: Head, other: Head): boolean {
+  const same = one.lineage === other.lineage && one.epoch === other.epoch
+  return same && one.revision > other.revision
 }
 
 function registerGauges(

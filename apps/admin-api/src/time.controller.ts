@@ -1,4 +1,4 @@
-import { Controller, Get, Inject, Post, Req, Res } from '@nestjs/common'
+import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common'
 import { decideRollback, diff, type Named } from '@signalbox/control'
 import { DEFINITIONS, type FieldProblem, RESOURCES } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
@@ -38,6 +38,21 @@ export class TimeController {
       to: after.head.revision,
       changes: diff(before, after).map(presentChange),
     }
+  }
+
+  /** For a restore that nothing tells of: docs/operations.md. */
+  @Post('epochs')
+  @HttpCode(200)
+  async beginEpoch(@Req() request: AdminRequest) {
+    readQuery(request, [])
+    const { reason } = readBody(request, ['reason'])
+    const options = readWrite(request, { reason: readReasonMember(reason) })
+    refuseIfMatch(options)
+    if (options.idempotency) throw wrongParameter('idempotency-key', 'is not kept for this call')
+    const { store } = this.service.deps
+    await store.keepEpoch({ kind: 'asked', intent: options.intent })
+    const { epoch, revision } = await store.head()
+    return { epoch, revision }
   }
 
   @Post('rollback')

@@ -15,6 +15,7 @@ import { readPage } from './pages.ts'
 import { noteUses, readLastUses, readPrincipals } from './principals.ts'
 import { openPool, withClient } from './database.ts'
 import { PrismaClient } from './generated/client.ts'
+import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
 import { readHead, readMessagesAfter, readSnapshot } from './read.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
@@ -79,6 +80,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       if (!outcome) return { kind: 'refused', refusal: QUEUE_FULL }
       if (outcome.kind === 'committed') tell()
       return outcome
+    },
+    keepEpoch: async (cause) => {
+      const reason = await queue.enter(() => keepEpoch(writer, cause))
+      if (reason) tell()
+      return reason ?? null
     },
     onAppend: (listener) => {
       listeners.add(listener)

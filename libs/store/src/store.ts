@@ -84,6 +84,13 @@ export interface RevisionFilter {
   readonly to?: Date
 }
 
+/** Why a new epoch is begun. */
+export type EpochCause =
+  /** An operator says so, and why. */
+  | { readonly kind: 'asked'; readonly intent: Intent }
+  /** Somebody has applied this revision of this very log. */
+  | { readonly kind: 'seen'; readonly head: Pick<Head, 'lineage' | 'epoch' | 'revision'> | null }
+
 /** A signed note about the log's end at a revision. */
 export interface KeptCheckpoint {
   readonly revision: number
@@ -165,6 +172,12 @@ export interface Store {
   /** Notes when principals were last seen, by id; an earlier time changes nothing. */
   noteUses(uses: ReadonlyMap<string, Date>): Promise<void>
   lastUses(): Promise<ReadonlyMap<string, Date>>
+  /**
+   * Begins a new epoch where the log may have lost its tail: its Postgres is another one than it
+   * was, or somebody has seen a revision that it does not have; or where an operator asks for it.
+   * The epoch's first revision is empty. Answers why it was begun; null: nothing was to be done.
+   */
+  keepEpoch(cause: EpochCause): Promise<string | null>
   /** Calls when the log may have grown (NOTIFY, or a commit here). A hint: poll as well. */
   onAppend(listener: () => void): () => void
   /** Whether Postgres answers now, within a second. */
