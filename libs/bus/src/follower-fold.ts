@@ -9,6 +9,7 @@ import {
   type RevisionMessage,
   type Sha256,
   type Snapshot,
+  upcastBody,
 } from '@signalbox/model'
 
 export interface ChangedResource {
@@ -83,8 +84,16 @@ function readBody(message: RevisionMessage): RevisionBody | string {
   const unknown = events.find(({ resource }) => !RESOURCES.includes(resource))
   if (unknown) return `${where} changes a ${unknown.resource}, which this version does not know`
   const schema = Math.max(0, ...events.map((event) => event.schema))
-  if (schema <= EVENT_SCHEMA) return body
+  if (schema <= EVENT_SCHEMA) return brought(body, where)
   return `${where} holds an event of schema ${schema}; this version understands ${EVENT_SCHEMA}`
+}
+
+function brought(body: RevisionBody, where: string): RevisionBody | string {
+  try {
+    return upcastBody(body)
+  } catch (error) {
+    return `${where}: ${error instanceof Error ? error.message : 'cannot be read'}`
+  }
 }
 
 function parse(text: string): RevisionBody | undefined {
