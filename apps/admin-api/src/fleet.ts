@@ -31,6 +31,8 @@ export interface Fleet {
    * proxy is live it waits: nobody is not everybody.
    */
   converged(head: LogEnd, withinMs: number): Promise<Convergence>
+  /** Who has applied or refused it as of now. */
+  standing(head: LogEnd): Convergence
   /** Ends what waits in converged(). */
   end(): void
   onChange(listener: (heartbeat: Heartbeat) => void): () => void
@@ -107,6 +109,7 @@ export function createFleet(clock: Clock): Fleet {
       }, withinMs)
       return count(head, startMs)
     },
+    standing: (head) => count(head, clock.monotonicMs()),
     end: () => waits.end(),
     onChange: (listener) => {
       listeners.add(listener)

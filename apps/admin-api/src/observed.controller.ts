@@ -1,8 +1,9 @@
 import { Controller, Get, Inject, Req, Res } from '@nestjs/common'
 import { type FastifyReply } from 'fastify'
 import { Events } from './events.ts'
+import { type LogEnd } from './fleet.ts'
 import { presentMember, presentStatus } from './observed.ts'
-import { type AdminRequest, readQuery } from './request.ts'
+import { type AdminRequest, readQuery, readWhole } from './request.ts'
 import { AdminService } from './service.ts'
 
 /** What is observed, as against what is desired: members, health, and both as they happen. */
@@ -18,13 +19,24 @@ export class ObservedController {
 
   @Get('fleet')
   async fleet(@Req() request: AdminRequest) {
-    readQuery(request, [])
+    const query = readQuery(request, ['revision'])
     const { store, fleet } = this.service.deps
     const { lineage, epoch, revision } = await store.head()
+    const asked = readWhole(query, 'revision', { min: 1, max: revision, otherwise: revision })
     const members = fleet.members().map((member) => presentMember(member, { lineage, revision }))
     const proxies = members.filter((member) => member.role === 'proxy' && member.live)
     const applied = proxies.filter((member) => member.lag === 0).length
-    return { head: { lineage, epoch, revision }, live: proxies.length, applied, members }
+    const head = { lineage, epoch, revision }
+    const convergence = this.#convergence({ lineage, revision: asked })
+    return { head, live: proxies.length, applied, convergence, members }
+  }
+
+  /** How it spread, and who of those that are there now does not have it, or refused it. */
+  #convergence(at: LogEnd) {
+    const { fleet, spreads } = this.service.deps
+    const { acked, pending, nacked, laggards } = fleet.standing(at)
+    const spread = spreads.of(at) ?? { committedAt: null, p50Ms: null, p99Ms: null, measured: 0 }
+    return { revision: at.revision, acked, pending, nacked, ...spread, laggards }
   }
 
   @Get('status')

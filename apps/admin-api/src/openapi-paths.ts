@@ -184,7 +184,16 @@ export const OTHER_PATHS: Json = {
     ['list_last_uses', 'audit'],
     ['When each principal was last seen, to a minute', { type: 'object' }],
   ),
-  '/admin/v1/fleet': read(['get_fleet', 'observed'], ['Proxies and probes', { type: 'object' }]),
+  '/admin/v1/fleet': read(
+    ['get_fleet', 'observed'],
+    ['Proxies and probes', { type: 'object' }],
+    [
+      parameter('revision', 'query', {
+        type: 'integer',
+        description: 'How this one spread; the head',
+      }),
+    ],
+  ),
   '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),
   '/admin/v1/events': {
     get: {

@@ -25,6 +25,7 @@ import {
 } from '@signalbox/store'
 import { checked, type Decide } from './check.ts'
 import { type AdminConfig } from './config.ts'
+import { type Spreads } from './convergence.ts'
 import { type Convergence, type Fleet, type LogEnd } from './fleet.ts'
 import { presentChange, presentResource } from './masking.ts'
 import { Refused, refused } from './refused.ts'
@@ -37,6 +38,7 @@ export interface ServiceDeps {
   readonly config: AdminConfig
   readonly store: Store
   readonly fleet: Fleet
+  readonly spreads: Spreads
   readonly statuses: Statuses
   readonly clock: Clock
   readonly log: Log

@@ -22,6 +22,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { createClientErrors } from './client-errors.ts'
 import { ConfigController } from './config.controller.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
+import { createSpreads } from './convergence.ts'
 import { Denials } from './denials.ts'
 import { serveDocs } from './docs-page.ts'
 import { Events } from './events.ts'
@@ -68,12 +69,17 @@ export async function startAdminApi(
   const { store, bus, clock, log, metrics } = deps
   const fleet = createFleet(clock)
   const statuses = createStatuses(clock)
+  const spreads = createSpreads({ clock, metrics })
   const events = new Events({ store, fleet, statuses, clock })
-  const service = new AdminService({ config, store, fleet, statuses, clock, log })
+  const service = new AdminService({ config, store, fleet, spreads, statuses, clock, log })
   const database = watchDatabase(deps)
   const drain = { begun: false }
   const ends = [
-    bus.onHeartbeat((heartbeat) => fleet.hear(heartbeat)),
+    bus.onHeartbeat((heartbeat) => {
+      spreads.heartbeat(heartbeat)
+      fleet.hear(heartbeat)
+    }),
+    bus.onRevision((message) => spreads.revision(message)),
     bus.onStatus((table) => statuses.hear(table)),
     bus.onConnection((connected) => connected && bus.askAround()),
     database.stop,

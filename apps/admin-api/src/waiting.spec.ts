@@ -105,3 +105,26 @@ function status(backend: string, revision: number) {
   const found = { health: 'ready', error: null, models: ['found'] } as const
   return { backend, revision, observer: 'probe', ...times, ...found }
 }
+
+describe('GET /fleet', () => {
+  it('says how the head, or another revision, spread, and who does not have it', async () => {
+    await join()
+    const before = (await at.call('GET', 'fleet')).json.convergence
+    expect(before).toMatchObject({ revision: 0, acked: 1, pending: 0, committedAt: null })
+    member.onRevision(async ({ revision }) => member.sendHeartbeat(await at.heartbeat(revision)))
+    await addAndWait('b1', LONG)
+    await addAndWait('b2', LONG)
+    const { convergence } = (await at.call('GET', 'fleet?revision=1')).json
+    expect(convergence).toMatchObject({ revision: 1, acked: 1, pending: 0, measured: 1 })
+    expect(convergence.committedAt).toMatch(/^20/)
+    expect(convergence.p50Ms).toBe(convergence.p99Ms)
+    member.sendHeartbeat(await at.heartbeat(1, { id: 'p2' }))
+    await eventually(async () => (await at.call('GET', 'fleet')).json.members.length === 2)
+    const { convergence: head } = (await at.call('GET', 'fleet')).json
+    expect(head).toMatchObject({ revision: 2, acked: 1, pending: 1 })
+    expect(head.laggards).toEqual([{ id: 'p2', reason: 'live at 1' }])
+    for (const wrong of ['3', '0', 'x']) {
+      expect((await at.call('GET', `fleet?revision=${wrong}`)).json.code).toBe('unknown_parameter')
+    }
+  })
+})

@@ -86,6 +86,8 @@ export interface FleetAnswer {
   readonly head: { readonly revision: number }
   readonly live: number
   readonly applied: number
+  /** Times from the commit until proxies served it; null where none is known. */
+  readonly convergence: { readonly p50Ms: number | null; readonly p99Ms: number | null }
   readonly members: readonly Member[]
 }
 

@@ -132,7 +132,8 @@ function statusLine({ backend, health, error }: Status) {
   return { of: backend, text: `backend ${backend} ${health}${error ? `: ${error}` : ''}` }
 }
 
-function drawFleet({ head, live, applied, members }: FleetAnswer, { paint }: Context): string {
+function drawFleet(answer: FleetAnswer, { paint }: Context): string {
+  const { head, live, applied, members, convergence } = answer
   const columns = [
     'ID',
     'ROLE',
@@ -149,7 +150,9 @@ function drawFleet({ head, live, applied, members }: FleetAnswer, { paint }: Con
     ...[one.load?.inFlight, one.lastSeenAt],
     one.nacks.map((nack) => `${nack.resource}/${nack.id}: ${nack.message}`).join('; '),
   ])
-  const all = `revision ${head.revision}: ${applied} of ${live} live proxies have it`
+  const { p50Ms, p99Ms } = convergence
+  const took = p50Ms === null ? '' : ` (p50 ${p50Ms} ms, p99 ${p99Ms} ms after the commit)`
+  const all = `revision ${head.revision}: ${applied} of ${live} live proxies have it${took}`
   const colour = live > 0 && applied === live ? 'green' : 'yellow'
   return `${paint(colour, all)}\n\n${table(columns, rows)}`
 }
