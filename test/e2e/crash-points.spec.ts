@@ -11,10 +11,11 @@ import {
   freshDatabase,
   type NatsServer,
   startNatsServer,
+  freePort,
 } from '@signalbox/testing'
 import { fleetEnv, NO_NATS, TOKEN } from './fleet-harness.ts'
 import { type Gate, isReadyForQuery, openGate, type Point } from './gate-harness.ts'
-import { end, endProcesses, freePort, startProcess, untilUp } from './processes-harness.ts'
+import { end, endProcesses, startProcess, untilUp } from './processes-harness.ts'
 
 const EACH_MS = 300_000
 const SPEC = { kind: 'vllm', url: 'http://127.0.0.1:8000', models: ['m1'] }

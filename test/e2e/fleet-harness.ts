@@ -3,8 +3,8 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, type MockBackend } from '@signalbox/testing'
-import { freePort, type Started, startProcess, untilUp } from './processes-harness.ts'
+import { eventually, type MockBackend, freePort } from '@signalbox/testing'
+import { type Started, startProcess, untilUp } from './processes-harness.ts'
 
 export const TOKEN = 'e2e-token-7Yq2mVbX'
 export const MASTER_KEY = Buffer.from(Array.from({ length: 32 }, (_, i) => i)).toString('base64')

@@ -1,8 +1,6 @@
 // Real processes for tests: the bundles of dist/, each with its own environment. All that were
 // started are ended by endProcesses(), by their ids, however the test went.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { eventually } from '@signalbox/testing'
 
@@ -89,24 +87,4 @@ export async function endProcesses(): Promise<void> {
       clearTimeout(timer)
     }),
   )
-}
-
-/** Below what systems give for port 0 (Linux: from 32768), so that no other test is given it. */
-const PORTS = { from: 20_000, to: 30_000 }
-const ATTEMPTS_MAX = 100
-
-/** A port that was free a moment ago: a process cannot tell a test which one it took itself. */
-export async function freePort(): Promise<number> {
-  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const port = randomInt(PORTS.from, PORTS.to)
-    if (await isFree(port)) return port
-  }
-  throw new Error('no free port')
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer().once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
-  })
 }

@@ -2,8 +2,8 @@
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
-import { endProcesses, freePort, type Started, startProcess, untilUp } from './processes-harness.ts'
+import { eventually, type MockBackend, startMockBackend, freePort } from '@signalbox/testing'
+import { endProcesses, type Started, startProcess, untilUp } from './processes-harness.ts'
 
 const API_KEY = 'sk-canary-of-a-backend-7f3a'
 const PROMPT = 'canary-of-a-prompt-91b2'

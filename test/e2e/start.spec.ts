@@ -12,11 +12,10 @@ import {
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
+import { eventually, type MockBackend, startMockBackend, freePort } from '@signalbox/testing'
 import {
   end,
   endProcesses,
-  freePort,
   root,
   type Started,
   startProcess,
