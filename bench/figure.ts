@@ -1,10 +1,26 @@
-/** One measured number. `most`: the figure that was promised, where there is one. */
+/** One measured number. `most`, `least`: the figure that was promised, where there is one. */
 export interface Figure {
   readonly name: string
   readonly value: number
-  readonly unit: 'ms' | 's' | 'MB' | 'µs' | 'requests/s' | 'requests' | ''
+  readonly unit: Unit
   readonly better: 'less' | 'more'
   readonly most?: number
+  readonly least?: number
+}
+
+type Unit = 'ms' | 's' | 'MB' | 'µs' | 'requests/s' | 'requests' | 'commits/s' | 'resources/s' | ''
+
+/** Whether a promise was not kept; what could not be measured keeps none. */
+export function missed({ value, most, least }: Figure): boolean {
+  return (most !== undefined && !(value <= most)) || (least !== undefined && !(value >= least))
+}
+
+/** How large the log of the suite `control` is. */
+export interface Sizes {
+  readonly backends: number
+  readonly keys: number
+  /** Of the run that looks for gaps and forks. */
+  readonly revisions: number
 }
 
 /** Where and when something was measured; a figure without it says nothing. */
@@ -27,7 +43,7 @@ export interface Run {
 
 export interface Suite {
   /** Tells what it does in `say`, a line each; leaves nothing running. */
-  (say: (line: string) => void): Promise<readonly Figure[]>
+  (say: (line: string) => void, sizes: Sizes): Promise<readonly Figure[]>
 }
 
 /** The value at a quantile (0 to 1) by the nearest-rank method; NaN of nothing. */

@@ -25,7 +25,7 @@ export function makeDataDir(): { readonly path: string; remove(): void } {
 }
 
 export async function startProduct(dataDir: string): Promise<Product> {
-  const [proxy, admin, probe] = await freePorts()
+  const [proxy, admin, probe] = await freePorts(3)
   const proxyUrl = `http://127.0.0.1:${proxy}`
   const startMs = performance.now()
   const args = ['tools/run.mjs', 'start', '--demo', '--data', dataDir]
@@ -89,8 +89,14 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited
 }
 
-async function freePorts(): Promise<readonly number[]> {
-  const servers = [0, 1, 2].map(() => createServer())
+export async function freePort(): Promise<number> {
+  const [port = 0] = await freePorts(1)
+  return port
+}
+
+/** That were free a moment ago. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(
     servers.map(
       (server) =>

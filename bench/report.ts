@@ -1,4 +1,4 @@
-import { type Figure, type Run } from './figure.ts'
+import { type Figure, missed, type Run } from './figure.ts'
 
 /** How much worse than its baseline a figure may be. */
 export const LOSS_MAX = 0.1
@@ -32,9 +32,7 @@ export function markdownOf({ suite, machine, figures }: Run, before?: Run): stri
   const { at, cpu, cores, memoryGb, node, commit, load } = machine
   const old = new Map(before?.figures.map((figure) => [figure.name, figure.value]))
   const rows = figures.map((figure) => {
-    const missed = figure.most !== undefined && !(figure.value <= figure.most)
-    const wanted = figure.most === undefined ? '' : `≤ ${shown(figure.most, figure.unit)}`
-    const promise = missed ? `${wanted}, MISSED` : wanted
+    const promise = missed(figure) ? `${wantedOf(figure)}, FAIL` : wantedOf(figure)
     const was = old.get(figure.name)
     const cells = [figure.name, shown(figure.value, figure.unit), promise]
     return `| ${[...cells, was === undefined ? '' : shown(was, figure.unit)].join(' | ')} |`
@@ -51,6 +49,11 @@ export function markdownOf({ suite, machine, figures }: Run, before?: Run): stri
   ].join('\n')
 }
 
+function wantedOf({ most, least, unit }: Figure): string {
+  if (most !== undefined) return `≤ ${shown(most, unit)}`
+  return least === undefined ? '' : `≥ ${shown(least, unit)}`
+}
+
 const ROW = 24
 const LABELS = 340
 const BARS = 300
@@ -59,14 +62,13 @@ const BARS = 300
 export function svgOf({ suite, figures }: Run): string {
   const rows = figures.map((figure, index) => {
     const y = ROW * (index + 1)
-    const whole = (figure.most ?? figure.value) || 1
+    const whole = (figure.most ?? figure.least ?? figure.value) || 1
     const width = Math.min(BARS, (figure.value / whole) * (BARS / 2))
-    const over = figure.most !== undefined && figure.value > figure.most
     const label = `${figure.name}: ${shown(figure.value, figure.unit)}`
     return (
       `<text x="8" y="${y + 16}">${label.replaceAll('<', '&lt;')}</text>` +
-      `<rect x="${LABELS}" y="${y + 5}" width="${width.toFixed(1)}" height="14" ` +
-      `fill="${over ? '#c0392b' : '#2e7d6b'}"/>`
+      `<rect x="${LABELS}" y="${y + 5}" width="${(width || 0).toFixed(1)}" height="14" ` +
+      `fill="${missed(figure) ? '#c0392b' : '#2e7d6b'}"/>`
     )
   })
   const height = ROW * (figures.length + 2)

@@ -1,19 +1,22 @@
-// `npm run bench [-- SUITE ...] [--save-baseline NAME | --baseline NAME]`: see bench/README.md.
+// `npm run bench [-- SUITE ...] [--save-baseline NAME | --baseline NAME]
+// [--backends N] [--keys N] [--revisions N]`: see bench/README.md.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Machine, type Run, type Suite } from './figure.ts'
+import { control } from './control.ts'
+import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
 import { smoke } from './smoke.ts'
 
-const SUITES: Readonly<Record<string, Suite>> = { smoke }
+const SUITES: Readonly<Record<string, Suite>> = { smoke, control }
+const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
 const baselines = join(import.meta.dirname, 'baselines')
 
-const { names, save, against } = readArguments()
+const { names, save, against, sizes } = readArguments()
 for (const name of names) await runSuite(name)
 
 async function runSuite(name: string): Promise<void> {
@@ -21,7 +24,7 @@ async function runSuite(name: string): Promise<void> {
   if (!suite) return stop(`there is no suite ${name}; one of ${Object.keys(SUITES).join(', ')}`)
   const before = against === undefined ? undefined : readBaseline(against, name)
   const machine = describeMachine()
-  const figures = await suite((line) => console.error(`  ${line} ...`))
+  const figures = await suite((line) => console.error(`  ${line} ...`), sizes)
   const run: Run = { suite: name, machine, figures }
   const report = markdownOf(run, before)
   const base = join(results, `${name}-${machine.at.replaceAll(/[:.]/g, '-')}`)
@@ -41,17 +44,33 @@ function readArguments() {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { 'save-baseline': { type: 'string' }, baseline: { type: 'string' } },
+      options: {
+        'save-baseline': { type: 'string' },
+        baseline: { type: 'string' },
+        backends: { type: 'string' },
+        keys: { type: 'string' },
+        revisions: { type: 'string' },
+      },
     })
     const { 'save-baseline': save, baseline: against } = values
     if (save !== undefined && against !== undefined) stop('save a baseline, or compare with one')
     for (const name of [save, against]) {
       if (name !== undefined && !NAME.test(name)) stop(`${JSON.stringify(name)} is no name`)
     }
-    return { names: positionals.length > 0 ? positionals : Object.keys(SUITES), save, against }
+    const names = positionals.length > 0 ? positionals : Object.keys(SUITES)
+    return { names, save, against, sizes: readSizes(values) }
   } catch (error) {
     return stop(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error))
   }
+}
+
+function readSizes(given: Partial<Record<keyof Sizes, string>>): Sizes {
+  const entries = (Object.keys(SIZES) as (keyof Sizes)[]).map((name) => {
+    const text = given[name] ?? String(SIZES[name])
+    if (!/^[1-9]\d{0,6}$/.test(text)) stop(`--${name} is ${JSON.stringify(text)}, no size`)
+    return [name, Number(text)]
+  })
+  return Object.fromEntries(entries) as unknown as Sizes
 }
 
 function baselinePath(name: string, suite: string): string {
