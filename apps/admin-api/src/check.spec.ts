@@ -14,7 +14,7 @@ function specOf(name: 'backend' | 'route', input: unknown): Spec {
 }
 
 function check(snapshot: Snapshot, ...drafts: Draft[]) {
-  const result = checked(() => ok(drafts), operator)(snapshot)
+  const result = checked(() => ok(drafts), operator)(snapshot, null)
   return result.ok ? 'taken' : `${result.error.code}: ${result.error.message}`
 }
 

@@ -9,12 +9,12 @@ import {
   type Resource,
   type ResourceName,
   RESOURCES,
-  type Result,
   type Snapshot,
   snapshotFrom,
   type Spec,
 } from '@signalbox/model'
 import { compile } from '@signalbox/routing'
+import { type WriteRequest } from '@signalbox/store'
 
 /** Position, version and schema of an event in a revision's body. */
 const EVENT_BYTES = 96
@@ -24,12 +24,12 @@ const ENVELOPE_BYTES = 16_384
 /** Times do not matter to the compiler. */
 const AT = '1970-01-01T00:00:00.000Z'
 
-export type Decide = (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
+export type Decide = WriteRequest['decide']
 
 /** What was decided, unless the actor may not, the bus could not carry it or a proxy not use it. */
 export function checked(decide: Decide, actor: Actor): Decide {
-  return (snapshot) => {
-    const decided = decide(snapshot)
+  return (snapshot, past) => {
+    const decided = decide(snapshot, past)
     if (!decided.ok || decided.value.length === 0) return decided
     const refusal =
       notAllowed(decided.value, actor) ??

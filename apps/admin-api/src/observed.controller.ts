@@ -42,11 +42,11 @@ export class ObservedController {
   @Get('status')
   async status(@Req() request: AdminRequest) {
     readQuery(request, [])
-    const snapshot = await this.service.state(undefined)
-    const { statuses } = this.service.deps
-    statuses.keepOnly((backend) => snapshot.backends.has(backend))
-    const items = [...snapshot.backends.keys()].map((id) => presentStatus(id, statuses.of(id)))
-    return { items, revision: snapshot.head.revision }
+    const { statuses, store } = this.service.deps
+    const { revision, ids } = await store.ids('backend')
+    const known = new Set(ids)
+    statuses.keepOnly((backend) => known.has(backend))
+    return { items: ids.map((id) => presentStatus(id, statuses.of(id))), revision }
   }
 
   @Get('events')

@@ -13,7 +13,6 @@ import {
 } from '@nestjs/common'
 import { type Command } from '@signalbox/control'
 import {
-  collection,
   DEFINITIONS,
   type FieldProblem,
   parseId,
@@ -166,12 +165,7 @@ async function readOne(
   { id, request }: { id: string; request: AdminRequest },
 ): Promise<Resource> {
   const { asOf } = readQuery(request, ['asOf'])
-  const wrongId = !parseId(name, id).ok
-  const found = wrongId
-    ? undefined
-    : asOf === undefined
-      ? await service.deps.store.resource(name, id)
-      : collection(await service.state(asOf), name).get(id)
+  const found = parseId(name, id).ok ? await service.resource(name, id, asOf) : null
   if (found) return found
   throw refused('not_found', `there is no ${name} ${JSON.stringify(id)}`)
 }

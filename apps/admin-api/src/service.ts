@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import {
   type ApplyOptions,
   type Command,
+  CONFIG_RESOURCES,
   type ConfigDocument,
   decide,
   decideAll,
@@ -12,12 +13,14 @@ import {
   collection,
   DEFINITIONS,
   type Draft,
+  type Named,
   type Refusal,
   type Resource,
   type ResourceName,
   type Snapshot,
 } from '@signalbox/model'
 import {
+  type Between,
   type Committed,
   DatabaseUnavailable,
   type Store,
@@ -48,6 +51,11 @@ export interface Answer extends StoredAnswer {
   /** Of the change, or where the log ended when nothing changed. */
   readonly revision: number
   readonly convergence?: Convergence
+}
+
+interface ChangeOptions extends WriteOptions {
+  /** What the decision will look at, as far as it is known. */
+  readonly looksAt?: readonly Named[]
 }
 
 /** Before a kept answer that holds a token. No JSON starts so. */
@@ -85,7 +93,8 @@ export class AdminService {
     const [only] = ready
     const decided: Decide =
       only && !several ? (now) => decide(only, now) : (now) => decideAll(ready, now)
-    return this.change(decided, options, this.#showing(issued, options, present))
+    const looksAt = ready.map(({ resource, id }) => ({ resource, id: String(id) }))
+    return this.change(decided, { ...options, looksAt }, this.#showing(issued, options, present))
   }
 
   /** Gives a key or a principal a new token; the former one is good for `overlapMs` more. */
@@ -143,13 +152,14 @@ export class AdminService {
   /** Makes the state what a document says. */
   async apply(document: ConfigDocument, how: ApplyOptions, options: WriteOptions): Promise<Answer> {
     const decided = decideConfig(this.#sealing.document(document), how)
-    return this.change(decided, options, presentRevision)
+    const looksAt = namedIn(document)
+    return this.change(decided, { ...options, looksAt }, presentRevision)
   }
 
   /** Check, append, answer, wait: what every change has in common. */
-  async change(decided: Decide, options: WriteOptions, present: Present): Promise<Answer> {
+  async change(decided: Decide, options: ChangeOptions, present: Present): Promise<Answer> {
     const { store } = this.deps
-    const { waitMs } = options
+    const { waitMs, looksAt = [] } = options
     const waits = waitMs !== undefined && !options.dryRun
     // Asked before the write: once it is committed, no trouble may turn it into an error.
     const lineage = waits ? (await store.head()).lineage : ''
@@ -158,8 +168,9 @@ export class AdminService {
       intent: options.intent,
       idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
-      decide: (snapshot) => {
-        const result = checked(decided, options.intent.actor)(snapshot)
+      looksAt,
+      decide: (snapshot, past) => {
+        const result = checked(decided, options.intent.actor)(snapshot, past)
         drafts = result.ok ? result.value : []
         return result
       },
@@ -178,7 +189,28 @@ export class AdminService {
     const revision = await this.revisionOf(asOf)
     const snapshot = await this.deps.store.snapshot(revision)
     if (snapshot) return snapshot
-    throw refused('not_found', `there is no revision ${revision} yet`)
+    throw noSuchRevision(revision)
+  }
+
+  /** One resource now, or as it was; null where it is not. */
+  async resource(
+    name: ResourceName,
+    id: string,
+    asOf: string | undefined,
+  ): Promise<Resource | null> {
+    const { store } = this.deps
+    const revision = await this.revisionOf(asOf)
+    const found = await store.resource(name, id, revision)
+    if (found || revision === undefined || revision <= (await store.head()).revision) return found
+    throw noSuchRevision(revision)
+  }
+
+  /** The states at two of them, each only with what was changed in between. */
+  async between(from: string, to: string | undefined): Promise<Between> {
+    const [first = 0, last] = [await this.revisionOf(from), await this.revisionOf(to)]
+    const found = await this.deps.store.between(first, last)
+    if (found) return found
+    throw noSuchRevision(Math.max(first, last ?? 0))
   }
 
   /** The revision that a caller named by its number or by a time. */
@@ -224,6 +256,16 @@ export class AdminService {
     const digest = hmac.update(`signalbox/request-hash\n${idempotency.requestHash}`).digest('hex')
     return { ...idempotency, requestHash: digest }
   }
+}
+
+export function noSuchRevision(revision: number | undefined): Refused {
+  return refused('not_found', `there is no revision ${revision} yet`)
+}
+
+function namedIn(document: ConfigDocument): readonly Named[] {
+  return CONFIG_RESOURCES.flatMap((resource) =>
+    Object.keys(document[DEFINITIONS[resource].plural] ?? {}).map((id) => ({ resource, id })),
+  )
 }
 
 function masked(refusal: Refusal): Refusal {

@@ -1,7 +1,8 @@
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common'
-import { decideRollback, diff, type Named } from '@signalbox/control'
-import { DEFINITIONS, type FieldProblem, RESOURCES } from '@signalbox/model'
+import { decideRollback, diff } from '@signalbox/control'
+import { DEFINITIONS, type FieldProblem, type Named, RESOURCES } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
+import { type Decide } from './check.ts'
 import { presentChange } from './masking.ts'
 import { refused } from './refused.ts'
 import {
@@ -14,7 +15,7 @@ import {
 } from './request.ts'
 import { readBody } from './resources.controller.ts'
 import { respond } from './respond.ts'
-import { AdminService, presentRevision } from './service.ts'
+import { AdminService, noSuchRevision, presentRevision } from './service.ts'
 
 const NAMED_MAX = 1_000
 
@@ -31,8 +32,7 @@ export class TimeController {
   async diff(@Req() request: AdminRequest) {
     const { from, to } = readQuery(request, ['from', 'to'])
     if (from === undefined) throw wrongParameter('from', 'expected a revision or an RFC 3339 time')
-    const before = await this.service.state(from)
-    const after = await this.service.state(to)
+    const { before, after } = await this.service.between(from, to)
     return {
       from: before.head.revision,
       to: after.head.revision,
@@ -63,14 +63,19 @@ export class TimeController {
     const options = readWrite(request, { reason: readReasonMember(body['reason']) })
     refuseIfMatch(options)
     const reason = options.intent.reason ?? `roll back to revision ${toRevision}`
-    const target = await this.service.state(String(toRevision))
+    const { revision } = await this.service.deps.store.head()
+    if (toRevision > revision) throw noSuchRevision(toRevision)
     const intent = {
       ...options.intent,
       reason,
       source: 'rollback',
       undoesAfter: toRevision,
     } as const
-    const decided = decideRollback(target, only)
+    const back = decideRollback(only)
+    const decided: Decide = (now, past) => {
+      if (!past) throw new Error('a rollback is decided on what is rolled back')
+      return back(now, past)
+    }
     respond(reply, await this.service.change(decided, { ...options, intent }, presentRevision))
   }
 }

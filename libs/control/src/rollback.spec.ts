@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { emptySnapshot, type Snapshot } from '@signalbox/model'
+import { collection, emptySnapshot, type Snapshot, snapshotFrom } from '@signalbox/model'
 import { diff } from './diff.ts'
 import { decideRollback } from './rollback.ts'
 import { commit, snapshotOf } from './snapshot-harness.ts'
@@ -12,10 +12,23 @@ const backend = (weight = 1, more: object = {}) => ({
 })
 const route = (name: string) => ({ tiers: [{ targets: [{ backend: name }] }] })
 
-function back(now: Snapshot, target: Snapshot, only: Parameters<typeof decideRollback>[1] = null) {
-  const decided = decideRollback(target, only)(now)
-  if (!decided.ok) return decided.error.code
-  return diff(commit(now, decided.value), target)
+type Only = Parameters<typeof decideRollback>[0]
+
+/** As the store hands it in: of the target, only what was changed since. */
+function decided(now: Snapshot, target: Snapshot, only: Only = null) {
+  const touched = diff(now, target)
+  const isTouched = (resource: string, id: string) =>
+    touched.some((one) => one.resource === resource && one.id === id)
+  const part = snapshotFrom(target.head, (name) => {
+    return new Map([...collection(target, name)].filter(([id]) => isTouched(name, id)))
+  })
+  return decideRollback(only)(now, { snapshot: part, touched })
+}
+
+function back(now: Snapshot, target: Snapshot, only: Only = null) {
+  const result = decided(now, target, only)
+  if (!result.ok) return result.error.code
+  return diff(commit(now, result.value), target)
 }
 
 describe('a rollback', () => {
@@ -62,15 +75,13 @@ describe('a rollback', () => {
     const hash = 'a'.repeat(64)
     const before = snapshotOf({ keys: { k: { hash } }, principals: { p: { role: 'admin', hash } } })
     const now = snapshotOf({ settings: { default: { clientAuth: 'blocking' } } })
-    const decided = decideRollback(before, null)(now)
-    expect(decided).toEqual({ ok: true, value: [] })
-    const named = decideRollback(before, [{ resource: 'key', id: 'k' }])(now)
+    expect(decided(now, before)).toEqual({ ok: true, value: [] })
+    const named = decided(now, before, [{ resource: 'key', id: 'k' }])
     expect(named.ok && named.value.map(({ type }) => type)).toEqual(['key.created'])
   })
 
   it('drafts nothing where nothing differs', () => {
-    const decided = decideRollback(target, null)(target)
-    expect(decided).toEqual({ ok: true, value: [] })
+    expect(decided(target, target)).toEqual({ ok: true, value: [] })
   })
 
   it('to revision n leaves what there was at revision n, whatever came between', () => {

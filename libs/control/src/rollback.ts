@@ -4,12 +4,12 @@ import {
   ok,
   refuse,
   type Draft,
+  type Named,
   type Refusal,
   type ResourceName,
   type Result,
   type Snapshot,
 } from '@signalbox/model'
-import { diff } from './diff.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView } from './view.ts'
 
@@ -19,22 +19,22 @@ import { draftsOf, openView } from './view.ts'
  */
 const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings']
 
-export interface Named {
-  readonly resource: ResourceName
-  readonly id: string
+/** A state of the past: of all that was changed since, which is `touched`. */
+export interface RollbackTarget {
+  readonly snapshot: Snapshot
+  readonly touched: readonly Named[]
 }
 
 /**
  * What brings everything but keys, principals and settings, or only the named resources, back to
- * how it was in `target`. Specs come back as they were stored, credentials included; what would not
+ * how it was in the target. Specs come back as they were stored, credentials included; what would not
  * hold together today (a route whose backend has gone meanwhile) is refused. No draft where nothing
  * differs.
  */
 export function decideRollback(
-  target: Snapshot,
   only: readonly Named[] | null,
-): (now: Snapshot) => Result<readonly Draft[], Refusal> {
-  return (now) => {
+): (now: Snapshot, target: RollbackTarget) => Result<readonly Draft[], Refusal> {
+  return (now, { snapshot: target, touched }) => {
     const unknown = only?.find((named) => !isIn(now, named) && !isIn(target, named))
     if (unknown) {
       const name = `${unknown.resource} ${unknown.id}`
@@ -43,10 +43,11 @@ export function decideRollback(
     }
     const wanted = only && new Set(only.map(keyOf))
     const view = openView(now)
-    for (const change of diff(now, target)) {
-      const named = wanted ? wanted.has(keyOf(change)) : !WHO_MAY.includes(change.resource)
+    for (const one of touched) {
+      const named = wanted ? wanted.has(keyOf(one)) : !WHO_MAY.includes(one.resource)
       if (!named) continue
-      view.pending[change.resource].set(change.id, { spec: change.after, command: 0 })
+      const spec = collection(target, one.resource).get(one.id)?.spec ?? null
+      view.pending[one.resource].set(one.id, { spec, command: 0 })
     }
     const broken = checkReferences(view)
     return broken ? err(broken.refusal) : ok(draftsOf(view))

@@ -38,6 +38,12 @@ export interface SpecOf {
 }
 export type Spec = SpecOf[ResourceName]
 
+/** Which resource: of what kind, and its id. */
+export interface Named {
+  readonly resource: ResourceName
+  readonly id: string
+}
+
 /** One configured thing at one revision. `revision` is the last one that changed it. */
 export interface Resource<Name extends ResourceName = ResourceName> {
   readonly id: string

@@ -66,8 +66,8 @@ describe('the log', () => {
           await store.write({
             ...rest,
             intent: { ...intent, reason },
-            decide: (snapshot) => {
-              const decided = decide(snapshot)
+            decide: (snapshot, past) => {
+              const decided = decide(snapshot, past)
               if (!decided.ok) return decided
               const value = decided.value.map((draft) => ({
                 ...draft,

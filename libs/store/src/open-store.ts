@@ -17,7 +17,9 @@ import { openPool, withClient } from './database.ts'
 import { PrismaClient } from './generated/client.ts'
 import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
-import { readHead, readMessagesAfter, readSnapshot } from './read.ts'
+import { HELD_MAX } from './held.ts'
+import { readBetween, readResourceAt } from './past.ts'
+import { readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
@@ -33,6 +35,8 @@ export interface OpenStoreOptions {
   readonly fleet: string
   readonly clock: Clock
   readonly log: Log
+  /** A collection of more resources is not kept in memory but asked for. */
+  readonly heldMax?: number
 }
 
 /**
@@ -40,7 +44,7 @@ export interface OpenStoreOptions {
  * applied (migrate()). Rejects with DatabaseUnavailable where Postgres does not answer.
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  const { url, fleet, clock, log } = options
+  const { url, fleet, clock, log, heldMax = HELD_MAX } = options
   const pool = openPool(url)
   try {
     await createLog(pool, fleet)
@@ -50,7 +54,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   }
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   const reader: Reader = { pool, prisma, fleet }
-  const writer: Writer = { pool, fleet, clock, cache: null }
+  const writer: Writer = { pool, fleet, clock, cache: null, heldMax }
   const queue = createWriteQueue({ clock })
   const listeners = new Set<() => void>()
   const tell = () => {
@@ -62,7 +66,12 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     head: () => readHead(reader),
     snapshot: (asOf) => readSnapshot(reader, asOf),
     revisionAt: (time) => readRevisionAt(reader, time),
-    resource: (name, id) => readResource(reader, name, id),
+    resource: (name, id, asOf) =>
+      asOf === undefined
+        ? readResource(reader, name, id)
+        : readResourceAt(reader, { resource: name, id }, asOf),
+    ids: (name) => readIds(reader, name),
+    between: (from, to) => readBetween(reader, from, to),
     page: (name, query) => readPage(reader, name, query),
     revisions: (filter) => readRevisions(reader, filter),
     revision: (revision) => readRevision(reader, revision),

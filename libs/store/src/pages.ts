@@ -15,8 +15,9 @@ const NOW = `SELECT resource, id, version, revision, created_at, updated_at, spe
   WHERE fleet = $1 AND resource = $2 ${FILTERS} ORDER BY id COLLATE "C" LIMIT $8`
 const THEN = `
   WITH last AS (
-    SELECT DISTINCT ON (id) resource, id, version, revision, spec FROM event
-    WHERE fleet = $1 AND resource = $2 AND revision <= $9 ORDER BY id, version DESC),
+    SELECT DISTINCT ON (id COLLATE "C") resource, id, version, revision, spec FROM event
+    WHERE fleet = $1 AND resource = $2 AND revision <= $9 AND id COLLATE "C" > $3
+    ORDER BY id COLLATE "C", version DESC),
   page AS (
     SELECT * FROM last WHERE spec IS NOT NULL ${FILTERS} ORDER BY id COLLATE "C" LIMIT $8)
   SELECT page.*, updated.committed_at AS updated_at, created.committed_at AS created_at

@@ -18,10 +18,18 @@ import {
 } from './rows.ts'
 
 const HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHERE fleet = $1'
+const HEAD_AT = 'SELECT epoch, revision, hash FROM revision WHERE fleet = $1 AND revision = $2'
 const RESOURCES = `SELECT resource, id, version, revision, created_at, updated_at, spec
   FROM resource WHERE fleet = $1 ORDER BY resource, id`
-const MESSAGES_AFTER = `SELECT epoch, revision, body, previous_hash, hash FROM revision
-  WHERE fleet = $1 AND revision > $2 ORDER BY revision LIMIT $3`
+/** Bytes of the bodies that one reading of messages answers, beside the first. */
+const MESSAGES_BYTES_MAX = 4 * 1024 * 1024
+const MESSAGES_AFTER = `
+  SELECT epoch, revision, body, previous_hash, hash
+  FROM (
+    SELECT *, sum(octet_length(body)) OVER (ORDER BY revision) - octet_length(body) AS before
+    FROM (SELECT * FROM revision WHERE fleet = $1 AND revision > $2
+      ORDER BY revision LIMIT $3) found) sized
+  WHERE before < ${MESSAGES_BYTES_MAX} ORDER BY revision`
 /** Each resource's last event at or before a revision; created_at is its last creation's. */
 const RESOURCES_AS_OF = `
   WITH last AS (
@@ -63,37 +71,47 @@ async function headRow(client: pg.ClientBase, fleet: string): Promise<HeadRow> {
   return row
 }
 
-/** The state at the head. The caller's transaction sees one state, or holds the log's lock. */
-export async function readState(client: pg.ClientBase, fleet: string): Promise<Snapshot> {
-  const head = headOf(await headRow(client, fleet))
-  const { rows } = await client.query<ResourceRow>(RESOURCES, [fleet])
-  return snapshotOf(head, rows)
-}
-
 /** All desired state at a revision; null where the log does not reach so far. */
 export async function readSnapshot(
   { pool, fleet }: Source,
   asOf?: number,
 ): Promise<Snapshot | null> {
   return inReadTransaction(pool, async (client) => {
-    if (asOf === undefined) return readState(client, fleet)
     const now = headOf(await headRow(client, fleet))
+    if (asOf === undefined) {
+      return snapshotOf(now, (await client.query<ResourceRow>(RESOURCES, [fleet])).rows)
+    }
     if (asOf > now.revision) return null
-    const head = await headAsOf(client, { fleet, asOf, now })
+    const head = await headAt(client, { fleet, asOf, now })
     const { rows } = await client.query<ResourceRow>(RESOURCES_AS_OF, [fleet, asOf])
     return snapshotOf(head, rows)
   })
 }
 
-async function headAsOf(
+/** Where the log ended at a revision that it has. */
+export async function headAt(
   client: pg.ClientBase,
   { fleet, asOf, now }: { fleet: string; asOf: number; now: Head },
 ): Promise<Head> {
   if (asOf === 0) return { ...now, epoch: 1, revision: 0, hash: GENESIS_HASH }
-  const [message] = await readMessages(client, { fleet, after: asOf - 1, limit: 1, head: now })
-  if (!message) throw new Error(`revision ${asOf} of fleet ${fleet} is missing`)
-  const { lineage, epoch, revision, hash } = message
-  return { lineage, epoch, revision, hash }
+  const { rows } = await client.query<Omit<HeadRow, 'lineage' | 'position'>>(HEAD_AT, [fleet, asOf])
+  const [row] = rows
+  if (!row) throw new Error(`revision ${asOf} of fleet ${fleet} is missing`)
+  return headOf({ ...row, lineage: now.lineage })
+}
+
+const IDS = 'SELECT id FROM resource WHERE fleet = $1 AND resource = $2 ORDER BY id'
+
+/** All ids of a kind, and of which state they are. */
+export async function readIds(
+  { pool, fleet }: Source,
+  name: ResourceName,
+): Promise<{ readonly revision: number; readonly ids: readonly string[] }> {
+  return inReadTransaction(pool, async (client) => {
+    const { revision } = await readHeadOf(client, fleet)
+    const { rows } = await client.query<{ id: string }>(IDS, [fleet, name])
+    return { revision, ids: rows.map(({ id }) => id) }
+  })
 }
 
 /** The log in order, as it is published. */

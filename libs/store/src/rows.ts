@@ -35,7 +35,7 @@ export interface ResourceRow {
   readonly spec: Spec
 }
 
-export function headOf(row: HeadRow): Head {
+export function headOf(row: Omit<HeadRow, 'position'>): Head {
   const { lineage } = row
   const hash = row.hash.toString('hex')
   return { lineage, epoch: Number(row.epoch), revision: Number(row.revision), hash }

@@ -3,6 +3,7 @@ import {
   type Draft,
   type Head,
   type Intent,
+  type Named,
   type Refusal,
   type Resource,
   type ResourceName,
@@ -12,6 +13,7 @@ import {
   type Snapshot,
   type Spec,
 } from '@signalbox/model'
+import { type Between, type Past } from './past.ts'
 
 /**
  * Postgres did not answer, or not in time. Nothing was written, unless the message says that the
@@ -31,7 +33,10 @@ export interface StoredAnswer {
 export interface Committed {
   readonly message: RevisionMessage
   readonly body: RevisionBody
-  /** All desired state before and after this revision. */
+  /**
+   * The state before and after this revision: small collections whole, of a large one what the
+   * decision looked at.
+   */
   readonly before: Snapshot
   readonly after: Snapshot
 }
@@ -42,9 +47,16 @@ export interface WriteRequest {
   readonly dryRun: boolean
   /**
    * Pure. Runs with the log locked, on the state that the lock froze; also where it is compiled.
+   * Runs again where it looks at what is not in memory; the last run counts. `past`: where the
+   * intent undoes something, how things were.
    */
-  readonly decide: (snapshot: Snapshot) => Result<readonly Draft[], Refusal>
-  /** Pure. Presents what was committed (null: the drafts were empty, nothing changes). */
+  readonly decide: (snapshot: Snapshot, past: Past | null) => Result<readonly Draft[], Refusal>
+  /** What it will look at, as far as that is known: it saves a run. */
+  readonly looksAt?: readonly Named[]
+  /**
+   * Pure. Presents what was committed (null: the drafts were empty, nothing changes). Sees of large
+   * collections what the decision looked at.
+   */
   readonly present: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
 }
 
@@ -146,12 +158,27 @@ export interface Store {
   snapshot(asOf?: number): Promise<Snapshot | null>
   /** The newest revision committed at or before a time (0 where there was none). */
   revisionAt(time: Date): Promise<number>
-  resource<Name extends ResourceName>(name: Name, id: string): Promise<Resource<Name> | null>
+  /** As it is now, or was at a revision; null where it is not, or the log does not reach so far. */
+  resource<Name extends ResourceName>(
+    name: Name,
+    id: string,
+    asOf?: number,
+  ): Promise<Resource<Name> | null>
+  /** All ids of a kind as they are now, sorted, and of which state they are. */
+  ids(name: ResourceName): Promise<{ readonly revision: number; readonly ids: readonly string[] }>
+  /**
+   * The states at two revisions (the second: now, where it is not given), each only with what was
+   * changed between them; null where the log does not reach so far.
+   */
+  between(from: number, to?: number): Promise<Between | null>
   /** One page of a collection; null where the log does not reach to `asOf`. */
   page<Name extends ResourceName>(name: Name, query: PageQuery): Promise<Page<Name> | null>
   revisions(filter: RevisionFilter): Promise<readonly RevisionRecord[]>
   revision(revision: number): Promise<RevisionRecord | null>
-  /** The log in order, as it is published: at most `limit` messages after a revision. */
+  /**
+   * The log in order, as it is published: at most `limit` messages after a revision, fewer where
+   * they are large.
+   */
   messagesAfter(revision: number, limit: number): Promise<readonly RevisionMessage[]>
   /**
    * Reads the whole log in one state of the database, each revision once, until `each` says false;

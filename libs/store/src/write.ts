@@ -14,8 +14,10 @@ import { type Clock, sha256 } from '@signalbox/host'
 import type pg from 'pg'
 import { unavailable, withClient } from './database.ts'
 import { findAnswer, rememberAnswer } from './idempotency.ts'
-import { readMessages, readState, type Source } from './read.ts'
-import { bodyOf, headOf, type HeadRow } from './rows.ts'
+import { decideAsking } from './asked.ts'
+import { catchUp, type Held, heldOf } from './held.ts'
+import { type Source } from './read.ts'
+import { type HeadRow } from './rows.ts'
 import {
   type Committed,
   DatabaseUnavailable,
@@ -24,8 +26,6 @@ import {
 } from './store.ts'
 
 const LOCK_TIMEOUT_MS = 2_000
-/** Above this many missed revisions the state is read whole instead of folded. */
-const CATCH_UP_MAX = 1_000
 const LOCK_HEAD = `SELECT lineage, epoch, revision, position, hash FROM log_head
   WHERE fleet = $1 FOR UPDATE`
 
@@ -35,14 +35,16 @@ export interface Writer extends Source {
    * The fold of the log as far as this process knows it: committed revisions only. Used under the
    * log's lock, so it is never newer than the head.
    */
-  cache: Snapshot | null
+  cache: Held | null
+  /** A collection of more resources is not kept in memory. */
+  readonly heldMax: number
 }
 
 interface Done {
   readonly outcome: WriteOutcome
-  readonly before: Snapshot
-  /** The state once this is committed; null where there is nothing to commit. */
-  readonly after: Snapshot | null
+  readonly before: Held
+  /** What is held once this is committed; null where there is nothing to commit. */
+  readonly after: Held | null
 }
 
 /** One command in one transaction. Never retried here: only the caller knows whether it may be. */
@@ -81,7 +83,8 @@ async function decideUnderLock(
   const { rows } = await client.query<HeadRow>(LOCK_HEAD, [writer.fleet])
   const [row] = rows
   if (!row) throw new Error(`fleet ${writer.fleet} has no log`)
-  const before = await catchUp(writer, client, row)
+  const { fleet, cache, heldMax } = writer
+  const before = await catchUp(client, { fleet, cache, heldMax, row })
   const nothing = { before, after: null }
 
   // Looked up under the lock, so that of two twins that race the second one finds the first's.
@@ -89,51 +92,28 @@ async function decideUnderLock(
   const earlier = idempotency && (await findAnswer(client, writer.fleet, idempotency))
   if (earlier === 'mismatch') return { ...nothing, outcome: MISMATCH }
   if (earlier) return { ...nothing, outcome: { kind: 'replayed', ...earlier } }
-  const decided = request.decide(before)
-  if (!decided.ok) return { ...nothing, outcome: { kind: 'refused', refusal: decided.error } }
+  const { result, seen } = await decideAsking(client, { fleet, held: before, request })
+  if (!result.ok) return { ...nothing, outcome: { kind: 'refused', refusal: result.error } }
 
   const committed =
-    decided.value.length === 0
+    result.value.length === 0
       ? null
-      : await append(writer, client, { request, before, row, drafts: decided.value })
-  const answer = request.present(committed, before)
-  const revision = committed?.message.revision ?? before.head.revision
+      : await append(writer, client, { request, before: seen, row, drafts: result.value })
+  const answer = request.present(committed, seen)
+  const revision = committed?.message.revision ?? seen.head.revision
   if (request.dryRun) return { ...nothing, outcome: { kind: 'unchanged', answer, revision } }
   if (idempotency) {
     const at = new Date(writer.clock.nowMs())
     await rememberAnswer(client, { ...idempotency, fleet: writer.fleet, answer, revision, at })
   }
   const kind = committed ? 'committed' : 'unchanged'
-  return { outcome: { kind, answer, revision }, before, after: committed?.after ?? before }
+  const after = committed ? heldOf(committed.after, before.large, heldMax) : before
+  return { outcome: { kind, answer, revision }, before, after }
 }
 
 const MISMATCH: WriteOutcome = {
   kind: 'refused',
   refusal: refuse('idempotency_mismatch', 'this Idempotency-Key was used with another request'),
-}
-
-/** The state at the locked head: the cached fold plus what other instances appended. */
-async function catchUp(
-  { fleet, cache }: Writer,
-  client: pg.ClientBase,
-  row: HeadRow,
-): Promise<Snapshot> {
-  const head = headOf(row)
-  const behind = cache ? head.revision - cache.head.revision : -1
-  if (!cache || behind < 0 || behind > CATCH_UP_MAX) return readState(client, fleet)
-  const range = { fleet, head, after: cache.head.revision, limit: behind }
-  const messages = behind === 0 ? [] : await readMessages(client, range)
-  const [first] = messages
-  // Another log in the same place (a restored backup) would not follow what is cached.
-  if (first && first.previousHash !== cache.head.hash) return readState(client, fleet)
-  const caughtUp = messages.reduce((state, one) => project(state, one, bodyOf(one)), cache)
-  return isSame(caughtUp.head, head) ? caughtUp : readState(client, fleet)
-}
-
-function isSame(a: Snapshot['head'], b: Snapshot['head']): boolean {
-  return (
-    a.lineage === b.lineage && a.epoch === b.epoch && a.revision === b.revision && a.hash === b.hash
-  )
 }
 
 interface Appending {
