@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { type Draft, ok, parseSpec, type Snapshot, type Spec } from '@signalbox/model'
+import { type Draft, parseSpec, type Snapshot, type Spec } from '@signalbox/model'
 import { snapshotOfSpecs } from '@signalbox/testing'
-import { checked } from './check.ts'
+import { checksFor } from './check.ts'
 
 const operator = { id: 'o', role: 'operator' } as const
 const backend = { kind: 'vllm', url: 'http://b', models: [] }
@@ -14,8 +14,8 @@ function specOf(name: 'backend' | 'route', input: unknown): Spec {
 }
 
 function check(snapshot: Snapshot, ...drafts: Draft[]) {
-  const result = checked(() => ok(drafts), operator)(snapshot, null)
-  return result.ok ? 'taken' : `${result.error.code}: ${result.error.message}`
+  const [refusal] = checksFor(operator).flatMap((check) => check(snapshot, drafts) ?? [])
+  return refusal ? `${refusal.code}: ${refusal.message}` : 'taken'
 }
 
 const created = (resource: 'backend' | 'route', id: string, spec: Spec): Draft => {

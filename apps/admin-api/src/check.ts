@@ -3,7 +3,6 @@ import {
   type Actor,
   canonicalJson,
   type Draft,
-  err,
   refuse,
   type Refusal,
   type Resource,
@@ -14,7 +13,7 @@ import {
   type Spec,
 } from '@signalbox/model'
 import { compile } from '@signalbox/routing'
-import { type WriteRequest } from '@signalbox/store'
+import { type Check, type WriteRequest } from '@signalbox/store'
 
 /** Position, version and schema of an event in a revision's body. */
 const EVENT_BYTES = 96
@@ -26,17 +25,9 @@ const AT = '1970-01-01T00:00:00.000Z'
 
 export type Decide = WriteRequest['decide']
 
-/** What was decided, unless the actor may not, the bus could not carry it or a proxy not use it. */
-export function checked(decide: Decide, actor: Actor): Decide {
-  return (snapshot, past) => {
-    const decided = decide(snapshot, past)
-    if (!decided.ok || decided.value.length === 0) return decided
-    const refusal =
-      notAllowed(decided.value, actor) ??
-      tooLarge(decided.value) ??
-      doesNotCompile(snapshot, decided.value)
-    return refusal ? err(refusal) : decided
-  }
+/** Why a change may not be: the actor may not, the bus could not carry it or a proxy not use it. */
+export function checksFor(actor: Actor): readonly Check[] {
+  return [(_, drafts) => notAllowed(drafts, actor), (_, drafts) => tooLarge(drafts), doesNotCompile]
 }
 
 /** Whoever could make principals could make themselves an admin, by whatever call. */

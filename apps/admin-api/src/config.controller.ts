@@ -38,7 +38,7 @@ export class ConfigController {
     const { asOf, format = 'json' } = readQuery(request, ['asOf', 'format'])
     const rendering = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined
     if (!rendering) throw wrongParameter('format', 'expected json, yaml or toml')
-    const snapshot = await this.service.state(asOf)
+    const snapshot = await this.service.state(asOf, CONFIG_RESOURCES)
     const { revision } = snapshot.head
     void reply
       .header('content-type', `${rendering.type}; charset=utf-8`)

@@ -23,12 +23,16 @@ export class Events {
   readonly #clients = new Set<FastifyReply['raw']>()
   readonly #ends: (() => void)[]
   #head = { lineage: '', revision: 0 }
+  /** Clients that are about to be told where the log ends. */
+  #opening = 0
   #closed = false
 
   constructor({ store, fleet, statuses, clock }: EventsDeps) {
     this.#store = store
     this.#ends = [
-      store.onAppend(() => void this.#look()),
+      store.onAppend(() => {
+        if (this.#clients.size + this.#opening > 0) void this.#look()
+      }),
       fleet.onChange((heartbeat) => {
         const member = { heartbeat, seenAtMs: clock.nowMs(), live: true }
         this.#send('member', presentMember(member, this.#head))
@@ -41,7 +45,8 @@ export class Events {
   async serve(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { raw } = reply
     reply.hijack()
-    await this.#look()
+    this.#opening++
+    await this.#look().finally(() => this.#opening--)
     if (this.#closed || this.#clients.size >= CLIENTS_MAX) {
       raw.writeHead(503, { 'retry-after': '5' }).end()
       return

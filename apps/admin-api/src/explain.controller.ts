@@ -8,6 +8,8 @@ import { AdminService } from './service.ts'
 
 const MODEL_LENGTH_MAX = 255
 const DOWN_MAX = 1_000
+/** What a decision depends on; who asks is nobody's business here. */
+const ROUTING = ['backend', 'route', 'policy', 'settings'] as const
 
 /** Why a request would go where it goes, now or under any revision, with what probes say now. */
 @Controller('admin/v1/explain')
@@ -25,8 +27,9 @@ export class ExplainController {
     const asked = readBody(request, ['model', 'revision', 'down'])
     const model = readModel(asked['model'])
     const down = readDown(asked['down'])
-    const snapshot = await this.service.state(readRevision(asked['revision']))
-    const discovered = this.#discovered(snapshot)
+    const all = await this.service.state(readRevision(asked['revision']), ROUTING)
+    const discovered = this.#discovered(all)
+    const snapshot = concerning(model, all, discovered)
     const { table } = compile(snapshot, discovered)
     const live = table.backends.map(({ id }) => this.#live(id, down))
     // A proxy knows its own load and latencies; here all are idle and none was measured.
@@ -44,6 +47,26 @@ export class ExplainController {
     const isUp = (status === undefined || eligible(status.health)) && !down.includes(id)
     return { id, inFlight: 0, eligible: isUp, ewmaMs: 0, ewmaAtMs: 0, samples: 0 }
   }
+}
+
+/** The state with the backends alone that a request for this model could ever go to. */
+function concerning(model: string, snapshot: Snapshot, discovered: Discovered): Snapshot {
+  const { backends } = snapshot
+  const routes = [...snapshot.routes].filter(([id, { spec }]) => {
+    return id === model || spec.aliases.includes(model)
+  })
+  const targets = routes.flatMap(([, { spec }]) => spec.tiers.flatMap((tier) => tier.targets))
+  const isNamed = (id: string, labels: Readonly<Record<string, string>>) =>
+    targets.some(({ backend, labels: wanted }) =>
+      backend === undefined
+        ? Object.entries(wanted ?? {}).every(([name, value]) => labels[name] === value)
+        : backend === id,
+    )
+  const kept = [...backends].filter(([id, { spec }]) => {
+    const models = spec.models === 'discover' ? (discovered.get(id) ?? []) : spec.models
+    return models.includes(model) || isNamed(id, spec.labels)
+  })
+  return { ...snapshot, backends: new Map(kept) }
 }
 
 function readModel(value: unknown): string {

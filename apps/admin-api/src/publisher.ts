@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import { type Bus, BusUnavailable } from '@signalbox/bus'
 import { type Cancel, type Clock, gaugesOf, type Log, type Metrics } from '@signalbox/host'
-import { encodeSnapshot, type Head, type Heartbeat } from '@signalbox/model'
+import { type Head, type Heartbeat, type Snapshot, snapshotPieces } from '@signalbox/model'
 import { DatabaseUnavailable, type Store } from '@signalbox/store'
 
 const POLL_MS = 250
@@ -8,6 +9,8 @@ const BATCH = 64
 const BEACON_MS = 2_000
 const SNAPSHOT_REVISIONS = 256
 const SNAPSHOT_MS = 60_000
+/** Above it none is published: it is one text, which followers read at once (decision 15). */
+const SNAPSHOT_RESOURCES_MAX = 250_000
 /** A stream that was lost without a word is noticed after so long. */
 const REOPEN_MS = 30_000
 const BACKOFF_MIN_MS = 250
@@ -210,14 +213,20 @@ class Loop implements Publisher {
   }
 
   async #publishSnapshot(revision: number): Promise<void> {
-    const { store, bus, clock } = this.#deps
+    const { store, bus, clock, log } = this.#deps
     const before = this.#snapshotAt
     const ageMs = before ? clock.monotonicMs() - before.atMs : Infinity
     const since = before ? revision - before.revision : Infinity
     if (since < SNAPSHOT_REVISIONS && (since === 0 || ageMs < SNAPSHOT_MS)) return
+    if (!(await store.fits(SNAPSHOT_RESOURCES_MAX))) {
+      const facts = { resourcesMax: SNAPSHOT_RESOURCES_MAX, revision }
+      log.warn(facts, 'there are too many resources for a snapshot: followers fold the stream')
+      this.#snapshotAt = { revision, atMs: clock.monotonicMs() }
+      return
+    }
     const snapshot = await store.snapshot()
     if (!snapshot) return
-    await bus.publishSnapshot({ head: snapshot.head, text: encodeSnapshot(snapshot) })
+    await bus.publishSnapshot({ head: snapshot.head, text: await encodeInTurns(snapshot) })
     this.#snapshotAt = { revision: snapshot.head.revision, atMs: clock.monotonicMs() }
   }
 }
@@ -226,6 +235,15 @@ class Loop implements Publisher {
 function isAhead(one: Head, other: Head): boolean {
   const same = one.lineage === other.lineage && one.epoch === other.epoch
   return same && one.revision > other.revision
+}
+
+async function encodeInTurns(snapshot: Snapshot): Promise<string> {
+  const pieces: string[] = []
+  for (const piece of snapshotPieces(snapshot)) {
+    pieces.push(piece)
+    if (piece.length > 1) await setImmediate()
+  }
+  return pieces.join('')
 }
 
 function registerGauges(

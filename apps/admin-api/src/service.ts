@@ -26,7 +26,7 @@ import {
   type Store,
   type StoredAnswer,
 } from '@signalbox/store'
-import { checked, type Decide } from './check.ts'
+import { checksFor, type Decide } from './check.ts'
 import { type AdminConfig } from './config.ts'
 import { type Spreads } from './convergence.ts'
 import { type Convergence, type Fleet, type LogEnd } from './fleet.ts'
@@ -169,8 +169,9 @@ export class AdminService {
       idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
       looksAt,
+      checks: checksFor(options.intent.actor),
       decide: (snapshot, past) => {
-        const result = checked(decided, options.intent.actor)(snapshot, past)
+        const result = decided(snapshot, past)
         drafts = result.ok ? result.value : []
         return result
       },
@@ -184,10 +185,10 @@ export class AdminService {
     return { ...answer, revision, convergence }
   }
 
-  /** All state now, or at `asOf`: a revision or a time. */
-  async state(asOf: string | undefined): Promise<Snapshot> {
+  /** All state of these kinds now, or at `asOf`: a revision or a time. */
+  async state(asOf: string | undefined, only: readonly ResourceName[]): Promise<Snapshot> {
     const revision = await this.revisionOf(asOf)
-    const snapshot = await this.deps.store.snapshot(revision)
+    const snapshot = await this.deps.store.snapshot(revision, only)
     if (snapshot) return snapshot
     throw noSuchRevision(revision)
   }

@@ -31,6 +31,9 @@ import { type ProxyProcess, startProxies } from './proxies.ts'
 import { applyConfigFile, registerBackends } from './register.ts'
 import { greet } from './greeting.ts'
 
+/** Backends that the greeting names. */
+const GREETED_MAX = 20
+
 /**
  * Starts everything in order of need, each part on its embedded default where nothing else is said.
  */
@@ -114,7 +117,7 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
       : join(dataDir, 'admin-token'),
     dataDir: join(dataDir),
     file: file ?? null,
-    backends: await store.snapshot(),
+    backends: (await store.page('backend', { limit: GREETED_MAX }))?.items ?? [],
     demo: demo !== undefined,
     elapsedMs: systemClock.monotonicMs() - startedMs,
   })

@@ -1,6 +1,6 @@
 import { type Unmapped } from '@signalbox/control'
 import { type ListenAddress, VERSION } from '@signalbox/host'
-import { type Snapshot } from '@signalbox/model'
+import { type Resource } from '@signalbox/model'
 import { type ConfigFile } from './config-file.ts'
 import { urlOf } from './url.ts'
 
@@ -12,7 +12,8 @@ export interface Greeting {
   readonly dataDir: string
   /** What `--config` named. */
   readonly file: ConfigFile | null
-  readonly backends: Snapshot | null
+  /** Those that it names. */
+  readonly backends: readonly Resource<'backend'>[]
   readonly demo: boolean
   readonly elapsedMs: number
 }
@@ -35,8 +36,7 @@ function render({
   demo,
   elapsedMs,
 }: Greeting) {
-  const found = [...(backends?.backends.values() ?? [])]
-  const list = found.map(({ id, spec }) => `${id} (${spec.kind}, ${spec.url})`)
+  const list = backends.map(({ id, spec }) => `${id} (${spec.kind}, ${spec.url})`)
   return [
     '',
     `Signalbox ${VERSION} is up in ${(elapsedMs / MS_PER_S).toFixed(1)} s`,

@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { parseSpec, type Resource, type ResourceName, type SpecOf } from './resource.ts'
-import { collection, decodeSnapshot, emptySnapshot, encodeSnapshot } from './snapshot.ts'
+import {
+  collection,
+  decodeSnapshot,
+  emptySnapshot,
+  encodeSnapshot,
+  snapshotFrom,
+  snapshotPieces,
+} from './snapshot.ts'
 import { type Snapshot } from './snapshot.ts'
 
 function resource<Name extends ResourceName>(
@@ -54,6 +61,21 @@ describe('the snapshot codec', () => {
         expect(read.ok && encodeSnapshot(read.value)).toBe(text)
       }),
     )
+  })
+
+  it('writes many resources in pieces that together are one list', () => {
+    const { head } = emptySnapshot('l1')
+    const at = '2026-01-01T00:00:00.000Z'
+    const spec = { members: [] }
+    const all = Array.from({ length: 2_001 }, (_, nth) => {
+      return { id: `s${nth}`, version: 1, revision: 1, createdAt: at, updatedAt: at, spec }
+    })
+    const map = new Map(all.map((one) => [one.id, one]))
+    const snapshot = snapshotFrom(head, (name) => (name === 'set' ? map : new Map()))
+    expect((JSON.parse(encodeSnapshot(snapshot)) as { sets: unknown }).sets).toEqual(all)
+    expect(decodeSnapshot(encodeSnapshot(snapshot))).toEqual({ ok: true, value: snapshot })
+    const longest = Math.max(...[...snapshotPieces(snapshot)].map(({ length }) => length))
+    expect(longest).toBeLessThan(encodeSnapshot(snapshot).length / 2 + 1_000)
   })
 
   it('refuses text that was cut off anywhere', () => {

@@ -1,4 +1,11 @@
-import { canonicalJson, collection, ok, type Snapshot, snapshotFrom } from '@signalbox/model'
+import {
+  canonicalJson,
+  collection,
+  ok,
+  refuse,
+  type Snapshot,
+  snapshotFrom,
+} from '@signalbox/model'
 import fc from 'fast-check'
 import { type Store } from './store.ts'
 import { change, createHarness, draftOf, intent, put } from './test-harness.ts'
@@ -95,6 +102,33 @@ describe('a decision on a state that is too large to be held', () => {
   })
 })
 
+describe('a check of what was decided', () => {
+  const draft = (now: Snapshot) => [draftOf(now, 'b1', 'http://new')]
+  const refusing =
+    (id: string) =>
+    ({ backends }: Snapshot) =>
+      backends.has(id) ? refuse('does_not_compile', `${id} is there`) : undefined
+
+  it('sees what it asks for, and refuses', async () => {
+    const store = await openSmall()
+    const ids = ['b1', 'b2', 'b3', 'b4']
+    await store.write(change((now) => ids.map((id) => draftOf(now, id, 'http://a'))))
+    const refused = await store.write({ ...change(draft), checks: [refusing('b4')] })
+    expect(refused).toMatchObject({ kind: 'refused', refusal: { message: 'b4 is there' } })
+    const taken = await store.write({ ...change(draft), checks: [refusing('b5')] })
+    expect(taken).toMatchObject({ kind: 'committed', revision: 2 })
+  })
+
+  it('is not asked where nothing changes', async () => {
+    const store = await openSmall()
+    const never = () => {
+      throw new Error('asked')
+    }
+    const { kind } = await store.write({ ...change(() => []), checks: [never] })
+    expect(kind).toBe('unchanged')
+  })
+})
+
 describe('what a rollback is decided on', () => {
   const step = fc.record({
     id: fc.constantFrom('b1', 'b2', 'b3', 'b4', 'b5'),
@@ -160,6 +194,18 @@ describe('what a rollback is decided on', () => {
     expect(await store.between(0, 2)).toBeNull()
     expect(await store.between(2)).toBeNull()
     expect((await store.between(1))?.before.backends.size).toBe(0)
+  })
+})
+
+describe('the state of some kinds', () => {
+  it('is that of these alone, now and then', async () => {
+    const store = await harness.open()
+    await store.write(put('b1', 'http://a'))
+    for (const asOf of [undefined, 1]) {
+      expect((await store.snapshot(asOf, ['backend']))?.backends.size).toBe(1)
+      expect((await store.snapshot(asOf, ['route', 'policy']))?.backends.size).toBe(0)
+    }
+    expect([await store.fits(0), await store.fits(1)]).toEqual([false, true])
   })
 })
 

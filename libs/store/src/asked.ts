@@ -1,6 +1,8 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   collection,
   type Draft,
+  err,
   type Named,
   type Refusal,
   type Resource,
@@ -11,7 +13,8 @@ import {
 } from '@signalbox/model'
 import type pg from 'pg'
 import { type Past, readPast } from './past.ts'
-import { type Held, readNamed, readWholeCollection } from './held.ts'
+import { type Held, readNamed } from './held.ts'
+import { readWholeCollection } from './read.ts'
 import { type WriteRequest } from './store.ts'
 
 /*
@@ -49,7 +52,7 @@ export async function decideAsking(
     (name) => asked.get(name) ?? collection(held.snapshot, name),
   )
   for (let round = 0; round < ROUNDS_MAX; round++) {
-    const result = attempt(request, { view, past, asked })
+    const result = await attempt(request, { view, past, asked })
     if (result) return { result, seen: seenOf(view, asked) }
     for (const [name, one] of asked) {
       if (one.wantsWhole) one.takeWhole(await readWholeCollection(client, fleet, name))
@@ -66,14 +69,23 @@ interface Attempt {
 }
 
 /** Undefined where it asked for what was not there yet; what it threw then is no bug of its own. */
-function attempt(
-  { decide }: WriteRequest,
+async function attempt(
+  { decide, checks = [] }: WriteRequest,
   { view, past, asked }: Attempt,
-): Decided['result'] | undefined {
+): Promise<Decided['result'] | undefined> {
   const wanting = () => [...asked.values()].some((one) => one.wanting)
   try {
     const result = decide(view, past)
-    return wanting() ? undefined : result
+    if (!result.ok || result.value.length === 0 || wanting()) return wanting() ? undefined : result
+    for (const check of checks) {
+      // A large change takes its time in each of these: others get a turn in between.
+      await setImmediate()
+      const refusal = check(view, result.value)
+      if (wanting()) return undefined
+      if (refusal) return err(refusal)
+    }
+    await setImmediate()
+    return result
   } catch (error) {
     if (!wanting()) throw error
     return undefined

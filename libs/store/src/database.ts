@@ -71,13 +71,20 @@ export function openPool(url: string): pg.Pool {
   return pool
 }
 
+/**
+ * Reads are short, or read everything in pages: to compile them, or to spread them over cores that
+ * others use, costs more than it saves.
+ */
+const BEGIN_READ = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+  SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0`
+
 /** Runs reads that must see one state. */
 export async function inReadTransaction<Value>(
   pool: pg.Pool,
   read: (client: pg.PoolClient) => Promise<Value>,
 ): Promise<Value> {
   return withClient(pool, async (client) => {
-    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+    await client.query(BEGIN_READ)
     const value = await read(client)
     await client.query('COMMIT')
     return value

@@ -9,22 +9,17 @@ import {
   snapshotFrom,
 } from '@signalbox/model'
 import type pg from 'pg'
-import { readHeadOf, readMessages } from './read.ts'
+import { readHeadOf, readMessages, readWholeCollection, ROWS } from './read.ts'
 import { bodyOf, headOf, type HeadRow, resourceOf, type ResourceRow } from './rows.ts'
 
 /** A collection of more resources than this is not kept in memory but asked for. */
 export const HELD_MAX = 10_000
-/** Rows and names of one statement: a larger one would hold up everything else meanwhile. */
-const ROWS = 2_000
 /** Above this many missed revisions the state is read again instead of folded. */
 const CATCH_UP_MAX = 1_000
 
 const LARGE = `SELECT name FROM unnest($2::text[]) AS name
   WHERE (SELECT count(*) FROM (
     SELECT 1 FROM resource WHERE fleet = $1 AND resource = name LIMIT $3 + 1) found) > $3`
-const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, spec FROM resource
-  WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
-  ORDER BY id COLLATE "C" LIMIT $4`
 const NAMED = `SELECT r.resource, r.id, r.version, r.revision, r.created_at, r.updated_at, r.spec
   FROM unnest($2::text[], $3::text[]) AS named (resource, id)
   JOIN resource r ON r.fleet = $1 AND r.resource = named.resource AND r.id = named.id`
@@ -109,20 +104,6 @@ export async function readNamed(
       rows.map(resourceOf),
     ]),
   )
-}
-
-/** All resources of a kind as they are now, sorted by id. */
-export async function readWholeCollection(
-  client: pg.ClientBase,
-  fleet: string,
-  name: ResourceName,
-): Promise<readonly Resource[]> {
-  const all: Resource[] = []
-  for (let after = ''; ; after = all.at(-1)?.id ?? '') {
-    const { rows } = await client.query<ResourceRow>(PAGE, [fleet, name, after, ROWS])
-    for (const row of rows) all.push(resourceOf(row))
-    if (rows.length < ROWS) return all
-  }
 }
 
 export function inParts<Item>(items: readonly Item[]): readonly (readonly Item[])[] {

@@ -19,7 +19,7 @@ import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
 import { HELD_MAX } from './held.ts'
 import { readBetween, readResourceAt } from './past.ts'
-import { readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
+import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
@@ -64,7 +64,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
   return {
     head: () => readHead(reader),
-    snapshot: (asOf) => readSnapshot(reader, asOf),
+    snapshot: (asOf, only) =>
+      readSnapshot(reader, { ...(asOf === undefined ? {} : { asOf }), ...(only ? { only } : {}) }),
+    fits: (resourcesMax) => readFits(reader, resourcesMax),
     revisionAt: (time) => readRevisionAt(reader, time),
     resource: (name, id, asOf) =>
       asOf === undefined

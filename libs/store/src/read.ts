@@ -1,9 +1,12 @@
 import {
   GENESIS_HASH,
   type Head,
+  type Resource,
   type ResourceName,
+  RESOURCES,
   type RevisionMessage,
   type Snapshot,
+  snapshotFrom,
   type Spec,
 } from '@signalbox/model'
 import type pg from 'pg'
@@ -12,6 +15,7 @@ import {
   headOf,
   type HeadRow,
   messageOf,
+  resourceOf,
   type ResourceRow,
   type RevisionRow,
   snapshotOf,
@@ -19,8 +23,11 @@ import {
 
 const HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHERE fleet = $1'
 const HEAD_AT = 'SELECT epoch, revision, hash FROM revision WHERE fleet = $1 AND revision = $2'
-const RESOURCES = `SELECT resource, id, version, revision, created_at, updated_at, spec
-  FROM resource WHERE fleet = $1 ORDER BY resource, id`
+/** Rows of one statement: more would hold up everything else meanwhile. */
+export const ROWS = 2_000
+const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, spec FROM resource
+  WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
+  ORDER BY id COLLATE "C" LIMIT $4`
 /** Bytes of the bodies that one reading of messages answers, beside the first. */
 const MESSAGES_BYTES_MAX = 4 * 1024 * 1024
 const MESSAGES_AFTER = `
@@ -34,7 +41,7 @@ const MESSAGES_AFTER = `
 const RESOURCES_AS_OF = `
   WITH last AS (
     SELECT DISTINCT ON (resource, id) resource, id, version, revision, spec
-    FROM event WHERE fleet = $1 AND revision <= $2
+    FROM event WHERE fleet = $1 AND revision <= $2 AND resource = ANY ($3)
     ORDER BY resource, id, version DESC)
   SELECT last.*, updated.committed_at AS updated_at, created.committed_at AS created_at
   FROM last
@@ -71,21 +78,56 @@ async function headRow(client: pg.ClientBase, fleet: string): Promise<HeadRow> {
   return row
 }
 
-/** All desired state at a revision; null where the log does not reach so far. */
+/** All desired state of these kinds at a revision; null where the log does not reach so far. */
 export async function readSnapshot(
   { pool, fleet }: Source,
-  asOf?: number,
+  { asOf, only = RESOURCES }: { readonly asOf?: number; readonly only?: readonly ResourceName[] },
 ): Promise<Snapshot | null> {
   return inReadTransaction(pool, async (client) => {
     const now = headOf(await headRow(client, fleet))
-    if (asOf === undefined) {
-      return snapshotOf(now, (await client.query<ResourceRow>(RESOURCES, [fleet])).rows)
-    }
+    if (asOf === undefined) return readNow(client, { fleet, head: now, only })
     if (asOf > now.revision) return null
     const head = await headAt(client, { fleet, asOf, now })
-    const { rows } = await client.query<ResourceRow>(RESOURCES_AS_OF, [fleet, asOf])
+    const { rows } = await client.query<ResourceRow>(RESOURCES_AS_OF, [fleet, asOf, only])
     return snapshotOf(head, rows)
   })
+}
+
+async function readNow(
+  client: pg.ClientBase,
+  { fleet, head, only }: { fleet: string; head: Head; only: readonly ResourceName[] },
+): Promise<Snapshot> {
+  const read = new Map<ResourceName, ReadonlyMap<string, Resource>>()
+  for (const name of only) {
+    const all = await readWholeCollection(client, fleet, name)
+    read.set(name, new Map(all.map((resource) => [resource.id, resource])))
+  }
+  return snapshotFrom(head, (name) => read.get(name) ?? new Map())
+}
+
+/** All resources of a kind as they are now, sorted by id. */
+export async function readWholeCollection(
+  client: pg.ClientBase,
+  fleet: string,
+  name: ResourceName,
+): Promise<readonly Resource[]> {
+  const all: Resource[] = []
+  for (let after = ''; ; after = all.at(-1)?.id ?? '') {
+    const { rows } = await client.query<ResourceRow>(PAGE, [fleet, name, after, ROWS])
+    for (const row of rows) all.push(resourceOf(row))
+    if (rows.length < ROWS) return all
+  }
+}
+
+const FITS = `SELECT count(*) <= $2 AS fits
+  FROM (SELECT 1 FROM resource WHERE fleet = $1 LIMIT $2 + 1) found`
+
+/** Whether there are at most so many resources now. */
+export async function readFits({ pool, fleet }: Source, resourcesMax: number): Promise<boolean> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<{ fits: boolean }>(FITS, [fleet, resourcesMax]),
+  )
+  return rows[0]?.fits === true
 }
 
 /** Where the log ended at a revision that it has. */
@@ -143,8 +185,9 @@ export async function readMessages(
 
 const CHANGES = `SELECT e.revision, e.resource, e.id, e.type, e.spec AS after, b.spec AS before
   FROM event e
-  LEFT JOIN event b ON b.fleet = e.fleet AND b.resource = e.resource AND b.id = e.id
-    AND b.version = e.version - 1
+  LEFT JOIN LATERAL (
+    SELECT spec FROM event o WHERE o.fleet = e.fleet AND o.resource = e.resource AND o.id = e.id
+      AND o.version = e.version - 1 LIMIT 1) b ON true
   WHERE e.fleet = $1 AND e.revision = ANY ($2)
   ORDER BY e.position`
 

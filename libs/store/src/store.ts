@@ -51,6 +51,8 @@ export interface WriteRequest {
    * intent undoes something, how things were.
    */
   readonly decide: (snapshot: Snapshot, past: Past | null) => Result<readonly Draft[], Refusal>
+  /** Pure, as decide(): why what was decided may not be, each asked in a turn of its own. */
+  readonly checks?: readonly Check[]
   /** What it will look at, as far as that is known: it saves a run. */
   readonly looksAt?: readonly Named[]
   /**
@@ -59,6 +61,8 @@ export interface WriteRequest {
    */
   readonly present: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
 }
+
+export type Check = (seen: Snapshot, drafts: readonly Draft[]) => Refusal | undefined
 
 export type WriteOutcome =
   | { readonly kind: 'committed'; readonly answer: StoredAnswer; readonly revision: number }
@@ -154,8 +158,13 @@ export interface Store {
   head(): Promise<Head>
   /** One command in one transaction: lock, load, decide, append, project, remember, commit. */
   write(request: WriteRequest): Promise<WriteOutcome>
-  /** All desired state now, or as it was at a revision (0 = empty; beyond the head = null). */
-  snapshot(asOf?: number): Promise<Snapshot | null>
+  /**
+   * All desired state now, or as it was at a revision (0 = empty; beyond the head = null); of the
+   * kinds in `only` alone, where it is given.
+   */
+  snapshot(asOf?: number, only?: readonly ResourceName[]): Promise<Snapshot | null>
+  /** Whether there are at most so many resources now. */
+  fits(resourcesMax: number): Promise<boolean>
   /** The newest revision committed at or before a time (0 where there was none). */
   revisionAt(time: Date): Promise<number>
   /** As it is now, or was at a revision; null where it is not, or the log does not reach so far. */

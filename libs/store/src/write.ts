@@ -26,8 +26,7 @@ import {
 } from './store.ts'
 
 const LOCK_TIMEOUT_MS = 2_000
-const LOCK_HEAD = `SELECT lineage, epoch, revision, position, hash FROM log_head
-  WHERE fleet = $1 FOR UPDATE`
+const LOCK_HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHERE fleet ='
 
 export interface Writer extends Source {
   readonly clock: Clock
@@ -50,14 +49,27 @@ interface Done {
 /** One command in one transaction. Never retried here: only the caller knows whether it may be. */
 export async function writeOnce(writer: Writer, request: WriteRequest): Promise<WriteOutcome> {
   return withClient(writer.pool, async (client) => {
-    // Statements and idle transactions have their limits from the pool.
-    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
-    const { outcome, before, after } = await decideUnderLock(writer, client, request)
+    const row = await lockHead(client, writer.fleet)
+    const { outcome, before, after } = await decideUnderLock(writer, client, { request, row })
     if (after) await commit(writer, client)
     else await client.query('ROLLBACK')
     writer.cache = after ?? before
     return outcome
   })
+}
+
+/**
+ * Begins the transaction and takes the lock, in one round trip. Statements and idle transactions
+ * have their limits from the pool.
+ */
+async function lockHead(client: pg.ClientBase, fleet: string): Promise<HeadRow> {
+  const lock = `${LOCK_HEAD} ${client.escapeLiteral(fleet)} FOR UPDATE`
+  const begin = `BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${lock}`
+  // Of several statements there are several answers, which the types do not know.
+  const answers = (await client.query(begin)) as unknown as readonly pg.QueryResult<HeadRow>[]
+  const row = answers.at(-1)?.rows[0]
+  if (!row) throw new Error(`fleet ${fleet} has no log`)
+  return row
 }
 
 /**
@@ -78,11 +90,8 @@ async function commit(writer: Writer, client: pg.ClientBase): Promise<void> {
 async function decideUnderLock(
   writer: Writer,
   client: pg.ClientBase,
-  request: WriteRequest,
+  { request, row }: { readonly request: WriteRequest; readonly row: HeadRow },
 ): Promise<Done> {
-  const { rows } = await client.query<HeadRow>(LOCK_HEAD, [writer.fleet])
-  const [row] = rows
-  if (!row) throw new Error(`fleet ${writer.fleet} has no log`)
   const { fleet, cache, heldMax } = writer
   const before = await catchUp(client, { fleet, cache, heldMax, row })
   const nothing = { before, after: null }
@@ -162,6 +171,7 @@ function undoneBy({ undoesAfter: after }: Intent, through: number): Pick<Revisio
   return after === undefined ? {} : { undoes: { after, through } }
 }
 
+const NONE: ReadonlyMap<Draft, number> = new Map()
 const LAST_VERSIONS = `SELECT max(e.version) AS version
   FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS draft (resource, id, nth)
   LEFT JOIN event e ON e.fleet = $1 AND e.resource = draft.resource AND e.id = draft.id
@@ -169,21 +179,31 @@ const LAST_VERSIONS = `SELECT max(e.version) AS version
 
 /**
  * Positions, and versions that go on across delete and re-create: the drafts' own versions know
- * only what exists now, so the last version of each resource is asked of the log.
+ * only what exists now, so the last version of what is created is asked of the log.
  */
 async function numberEvents(
   client: pg.ClientBase,
   { fleet, drafts, position }: { fleet: string; drafts: readonly Draft[]; position: number },
 ): Promise<readonly Event[]> {
-  const { rows } = await client.query<{ version: string | null }>(LAST_VERSIONS, [
-    fleet,
-    drafts.map((draft) => draft.resource),
-    drafts.map((draft) => draft.id),
-  ])
+  const created = drafts.filter(({ type }) => type.endsWith('.created'))
+  const versions = created.length > 0 ? await readVersions(client, fleet, created) : NONE
   return drafts.map((draft, index) => ({
     ...draft,
-    version: Number(rows[index]?.version ?? 0) + 1,
+    version: versions.get(draft) ?? draft.version,
     position: position + index + 1,
     schema: EVENT_SCHEMA,
   }))
+}
+
+async function readVersions(
+  client: pg.ClientBase,
+  fleet: string,
+  created: readonly Draft[],
+): Promise<ReadonlyMap<Draft, number>> {
+  const { rows } = await client.query<{ version: string | null }>(LAST_VERSIONS, [
+    fleet,
+    created.map(({ resource }) => resource),
+    created.map(({ id }) => id),
+  ])
+  return new Map(created.map((draft, nth) => [draft, Number(rows[nth]?.version ?? 0) + 1]))
 }
