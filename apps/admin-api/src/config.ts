@@ -6,10 +6,11 @@ import {
   type ListenAddress,
   type Log,
   LOG_VARIABLE,
+  type MasterKeys,
   type MetricsAccess,
   parseListen,
   readFleet,
-  readMasterKey,
+  readMasterKeys,
   readMetricsAccess,
   readVariable,
   requireVariable,
@@ -17,11 +18,10 @@ import {
 } from '@signalbox/host'
 import { type Role } from '@signalbox/model'
 
-export interface AdminConfig {
+export interface AdminConfig extends MasterKeys {
   readonly fleet: string
   readonly listen: ListenAddress
   readonly tokens: Readonly<Partial<Record<Role, string>>>
-  readonly masterKey: Uint8Array
   readonly metricsAccess: MetricsAccess
 }
 
@@ -74,7 +74,7 @@ export function readAdminConfig(env: Env): AdminConfig {
     fleet: readFleet(env),
     listen: readVariable(env, ADMIN_LISTEN) ?? DEFAULT_LISTEN,
     tokens,
-    masterKey: readMasterKey(env),
+    ...readMasterKeys(env),
     metricsAccess: readMetricsAccess(env),
   }
 }

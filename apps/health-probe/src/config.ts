@@ -4,22 +4,22 @@ import {
   type Env,
   LISTEN_SHAPE,
   type ListenAddress,
+  type MasterKeys,
   type MetricsAccess,
   nonEmpty,
   parseListen,
   readFleet,
   readLevels,
-  readMasterKey,
+  readMasterKeys,
   readMetricsAccess,
   readVariable,
   type Variable,
 } from '@signalbox/host'
 
-export interface ProbeConfig {
+export interface ProbeConfig extends MasterKeys {
   readonly id: string
   readonly fleet: string
   readonly listen: ListenAddress
-  readonly masterKey: Uint8Array
   readonly metricsAccess: MetricsAccess
 }
 
@@ -37,7 +37,7 @@ export function readProbeConfig(env: Env): ProbeConfig {
     id: readVariable(env, PROBE_ID) ?? `probe-${hostname()}`,
     fleet: readFleet(env),
     listen: readVariable(env, PROBE_LISTEN) ?? DEFAULT_LISTEN,
-    masterKey: readMasterKey(env),
+    ...readMasterKeys(env),
     metricsAccess: readMetricsAccess(env),
   }
 }

@@ -13,6 +13,7 @@ const key = { SIGNALBOX_MASTER_KEY: Buffer.from(masterKey).toString('base64') }
 describe('readProbeConfig', () => {
   it('needs the master key alone', () => {
     expect(readProbeConfig(key)).toEqual({
+      previousMasterKeys: [],
       id: `probe-${hostname()}`,
       fleet: 'default',
       listen: { kind: 'tcp', host: '127.0.0.1', port: 8082 },

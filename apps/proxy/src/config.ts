@@ -12,26 +12,26 @@ import {
   type ListenAddress,
   type Log,
   LOG_VARIABLE,
+  type MasterKeys,
   type MetricsAccess,
   parseDurationMs,
   parseLabels,
   parseListenList,
   readFleet,
-  readMasterKey,
+  readMasterKeys,
   readMetricsAccess,
   readVariable,
   type Variable,
   wholeNumber,
 } from '@signalbox/host'
 
-export interface ProxyConfig {
+export interface ProxyConfig extends MasterKeys {
   readonly id: string
   readonly labels: Readonly<Record<string, string>>
   readonly fleet: string
   readonly listen: readonly ListenAddress[]
   /** Where the disk copy of the configuration lies. */
   readonly dataDir: string
-  readonly masterKey: Uint8Array
   readonly bodyBytesMax: number
   readonly drainNoticeMs: number
   readonly drainDeadlineMs: number
@@ -81,7 +81,7 @@ export function readProxyConfig(env: Env): ProxyConfig {
     fleet: readFleet(env),
     listen: readVariable(env, PROXY_LISTEN) ?? DEFAULT_LISTEN,
     dataDir,
-    masterKey: readMasterKey(env),
+    ...readMasterKeys(env),
     bodyBytesMax: readVariable(env, BODY_BYTES_MAX) ?? DEFAULT_BODY_BYTES_MAX,
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,

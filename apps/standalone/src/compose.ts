@@ -24,7 +24,7 @@ import {
 import { openStore } from '@signalbox/store'
 import { readConfigFile } from './config-file.ts'
 import { keepDatabase } from './database.ts'
-import { keepSecret, lockDataDir, openDataDir } from './data-dir.ts'
+import { keepSecret, lockDataDir, openDataDir, readKept } from './data-dir.ts'
 import { startDemoBackend } from './demo.ts'
 import { type Flags } from './flags.ts'
 import { type ProxyProcess, startProxies } from './proxies.ts'
@@ -125,8 +125,10 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
 
 /** Generated on the first start where the environment does not say them. */
 function withSecrets(given: Env, dataDir: string): Env {
+  const former = given['SIGNALBOX_MASTER_KEY_PREVIOUS'] ?? readKept(dataDir, 'master-key-previous')
   return {
     ...given,
+    ...(former === undefined ? {} : { SIGNALBOX_MASTER_KEY_PREVIOUS: former }),
     SIGNALBOX_DATA_DIR: dataDir,
     SIGNALBOX_ADMIN_TOKEN:
       given['SIGNALBOX_ADMIN_TOKEN'] ?? keepSecret(dataDir, 'admin-token', 'base64url'),

@@ -40,6 +40,12 @@ export function keepSecret(
   return readFileSync(path, 'utf8').trim()
 }
 
+/** What somebody has put there; undefined where nobody has. */
+export function readKept(dataDir: string, name: string): string | undefined {
+  const path = join(dataDir, name)
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined
+}
+
 /**
  * Keeps a second start off the same data. A lock that a killed process left behind is taken over.
  */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { fingerprint, seal, sha256, unseal } from './seal.ts'
+import { createCipheriv, hkdfSync } from 'node:crypto'
+import { fingerprint, keyIdOf, openSealed, seal, sha256, unseal } from './seal.ts'
 
 const key = new Uint8Array(32).map((_, i) => i)
 const other = new Uint8Array(32).map((_, i) => i + 1)
@@ -42,7 +43,7 @@ describe('seal', () => {
   it('does not open with any one byte damaged', () => {
     const sealed = seal('sk-secret', key, CONTEXT)
     const bytes = Buffer.from(sealed, 'base64').length
-    expect(bytes).toBe(1 + 12 + 16 + 'sk-secret'.length)
+    expect(bytes).toBe(1 + 4 + 12 + 16 + 'sk-secret'.length)
     for (let at = 0; at < bytes; at++) {
       expect(unseal(damaged(sealed, at), key, CONTEXT)).toBeUndefined()
     }
@@ -62,6 +63,52 @@ describe('seal', () => {
     for (const text of ['', 'sk-secret', '*'.repeat(80), 'A'.repeat(80)]) {
       expect(unseal(text, key, CONTEXT)).toBeUndefined()
     }
+  })
+})
+
+/** As it was sealed before the text named its key: version 1, nonce, tag, ciphertext. */
+function sealedBefore(text: string, masterKey: Uint8Array, context: string): string {
+  const derived = Buffer.from(hkdfSync('sha256', masterKey, '', 'signalbox/seal', 32))
+  const nonce = Buffer.alloc(12, 7)
+  const cipher = createCipheriv('aes-256-gcm', derived, nonce).setAAD(Buffer.from(context))
+  const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+  return Buffer.concat([Buffer.of(1), nonce, cipher.getAuthTag(), body]).toString('base64')
+}
+
+describe('several master keys', () => {
+  const both = { masterKey: other, previousMasterKeys: [key] }
+
+  it('open what any of them sealed, and say which one it was', () => {
+    for (const one of [key, other]) {
+      const opened = { ok: true, text: 'sk-secret', keyId: keyIdOf(one) }
+      expect(openSealed(seal('sk-secret', one, CONTEXT), both, CONTEXT)).toEqual(opened)
+      expect(openSealed(sealedBefore('sk-secret', one, CONTEXT), both, CONTEXT)).toEqual(opened)
+    }
+  })
+
+  it('say which one is missing, and which are here', () => {
+    const sealed = seal('sk-secret', key, CONTEXT)
+    const problem = `is sealed under master key ${keyIdOf(key)}; here is ${keyIdOf(other)}`
+    expect(openSealed(sealed, { masterKey: other }, CONTEXT)).toEqual({
+      ...{ ok: false, keyId: keyIdOf(key), problem },
+    })
+    const older = openSealed(sealedBefore('sk-secret', key, CONTEXT), { masterKey: other }, CONTEXT)
+    expect(older).toMatchObject({ ok: false, keyId: null })
+  })
+
+  it('do not open what is damaged, moved, or never was sealed', () => {
+    const sealed = seal('sk-secret', key, CONTEXT)
+    const wrong = [damaged(sealed, 40), damaged(sealed, 2), 'sk-secret', '']
+    for (const text of wrong) expect(openSealed(text, both, CONTEXT).ok).toBe(false)
+    expect(openSealed(sealed, both, 'default/backend/other')).toMatchObject({
+      problem: expect.stringMatching(/damaged, or was sealed for another place/),
+    })
+  })
+
+  it('are named by ids that differ and are no plain digest of them', () => {
+    expect(keyIdOf(key)).toMatch(/^[0-9a-f]{8}$/)
+    expect(keyIdOf(key)).not.toBe(keyIdOf(other))
+    expect(Buffer.from(sha256(key)).toString('hex')).not.toContain(keyIdOf(key))
   })
 })
 

@@ -4,7 +4,7 @@ import {
   parseDurationMs,
   parseLabels,
   readFleet,
-  readMasterKey,
+  readMasterKeys,
   readMetricsAccess,
 } from './variables.ts'
 
@@ -70,15 +70,15 @@ describe('readFleet', () => {
   })
 })
 
-describe('readMasterKey', () => {
-  const read = (text: string) => readMasterKey({ SIGNALBOX_MASTER_KEY: text })
+describe('readMasterKeys', () => {
+  const read = (text: string) => readMasterKeys({ SIGNALBOX_MASTER_KEY: text }).masterKey
 
   it('answers 32 bytes', () => {
     expect([...read(KEY)]).toEqual(Array.from({ length: 32 }, (_, i) => i))
   })
 
   it('refuses to do without, and says how to make one', () => {
-    expect(() => readMasterKey({})).toThrow(
+    expect(() => readMasterKeys({})).toThrow(
       'SIGNALBOX_MASTER_KEY is not set; expected 32 bytes as base64 (openssl rand -base64 32)',
     )
   })
@@ -97,6 +97,27 @@ describe('readMasterKey', () => {
       expect.objectContaining({ name: 'ConfigError', message: line }),
     )
   })
+})
+
+describe('former master keys', () => {
+  const other = Buffer.from(Array.from({ length: 32 }, (_, i) => 32 - i)).toString('base64')
+  const read = (text: string) =>
+    readMasterKeys({ SIGNALBOX_MASTER_KEY: KEY, SIGNALBOX_MASTER_KEY_PREVIOUS: text })
+
+  it('are none, one or several; one that seals as well is not former', () => {
+    expect(readMasterKeys({ SIGNALBOX_MASTER_KEY: KEY }).previousMasterKeys).toEqual([])
+    const { previousMasterKeys } = read(`${other}, ${KEY},${other}`)
+    expect(previousMasterKeys.map((key) => Buffer.from(key).toString('base64'))).toEqual([other])
+  })
+
+  it.each(['', `${other},`, `${other},x`, Array.from({ length: 9 }, () => other).join(',')])(
+    'are refused where one is none, and not shown: %j',
+    (text) => {
+      const line = /^SIGNALBOX_MASTER_KEY_PREVIOUS is a value of the wrong shape; expected 1 to 8/
+      expect(() => read(text)).toThrow(line)
+      expect(() => read(text)).toThrow(expect.objectContaining({ name: 'ConfigError' }))
+    },
+  )
 })
 
 describe('readMetricsAccess', () => {

@@ -8,7 +8,7 @@ import {
   type Variable,
 } from './env.ts'
 import { type MetricsAccess } from './ops.ts'
-import { MASTER_KEY_BYTES } from './seal.ts'
+import { keyIdOf, MASTER_KEY_BYTES, type MasterKeys } from './seal.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 const LABELS_MAX = 64
@@ -32,15 +32,29 @@ export const FLEET_VARIABLE: Variable<string> = {
   parse: (text) => (/^[a-z0-9][a-z0-9-]{0,30}$/.test(text) ? text : undefined),
 }
 
+const parseMasterKey: Parse<Uint8Array> = (text) => {
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
+  const bytes = Buffer.from(text, 'base64')
+  const varied = new Set(bytes).size > 1
+  return bytes.length === MASTER_KEY_BYTES && varied ? bytes : undefined
+}
+
 export const MASTER_KEY_VARIABLE: Variable<Uint8Array> = {
   name: 'SIGNALBOX_MASTER_KEY',
   shape: '32 bytes as base64 (openssl rand -base64 32)',
   secret: true,
+  parse: parseMasterKey,
+}
+
+const PREVIOUS_KEYS_MAX = 8
+export const PREVIOUS_MASTER_KEY_VARIABLE: Variable<readonly Uint8Array[]> = {
+  name: 'SIGNALBOX_MASTER_KEY_PREVIOUS',
+  shape: `1 to ${PREVIOUS_KEYS_MAX} former master keys by commas, 32 bytes as base64 each`,
+  secret: true,
   parse: (text) => {
-    if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return undefined
-    const bytes = Buffer.from(text, 'base64')
-    const varied = new Set(bytes).size > 1
-    return bytes.length === MASTER_KEY_BYTES && varied ? bytes : undefined
+    const keys = text.split(',').map((part) => parseMasterKey(part.trim()))
+    const good = keys.filter((key) => key !== undefined)
+    return good.length === keys.length && keys.length <= PREVIOUS_KEYS_MAX ? good : undefined
   },
 }
 
@@ -77,8 +91,14 @@ export function readFleet(env: Env): string {
   return readVariable(env, FLEET_VARIABLE) ?? DEFAULT_FLEET
 }
 
-export function readMasterKey(env: Env): Uint8Array {
-  return requireVariable(env, MASTER_KEY_VARIABLE)
+/** The key that seals, and those that only open: the same one twice is one. */
+export function readMasterKeys(env: Env): Required<MasterKeys> {
+  const masterKey = requireVariable(env, MASTER_KEY_VARIABLE)
+  const ids = new Set([keyIdOf(masterKey)])
+  const previousMasterKeys = (readVariable(env, PREVIOUS_MASTER_KEY_VARIABLE) ?? []).filter(
+    (key) => !ids.has(keyIdOf(key)) && ids.add(keyIdOf(key)),
+  )
+  return { masterKey, previousMasterKeys }
 }
 
 /** Who may read /metrics. A name without a password, or the reverse, stops the start. */
