@@ -1,4 +1,4 @@
-import { type RevisionMessage } from '@signalbox/model'
+import { type RevisionMessage, sealedOf } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { unseal } from '@signalbox/host'
 import { type Api, type Call, MASTER_KEY, SPEC as spec, startApi, TOKENS } from './api-harness.ts'
@@ -298,7 +298,8 @@ describe('a credential', () => {
     const stale = await call('PUT', 'backends/b1', { body, headers })
     expect(stale.json.current.spec.credential).toEqual({ fingerprint: expect.any(String) })
     seen.push(stale.text)
-    const { credential } = (await at.store.resource('backend', 'b1'))?.spec ?? {}
+    const stored = (await at.store.resource('backend', 'b1'))?.spec ?? {}
+    const credential = sealedOf(stored)
     const place = 'default/backend/b1'
     expect(unseal(credential?.sealed ?? '', MASTER_KEY, place)).toBe(CANARY)
     expect(seen.join('\n')).not.toContain(CANARY)

@@ -1,6 +1,13 @@
 // The admin API over real HTTP, on a real Postgres and the in-process bus.
 import { createHub, type Hub, type HubBus } from '@signalbox/bus'
-import { createMetrics, type Log, OPEN_METRICS, silentLog, systemClock } from '@signalbox/host'
+import {
+  createMetrics,
+  type Log,
+  type MasterKeys,
+  OPEN_METRICS,
+  silentLog,
+  systemClock,
+} from '@signalbox/host'
 import { type Heartbeat } from '@signalbox/model'
 import { openStore, type Store } from '@signalbox/store'
 import { freshDatabase } from '@signalbox/testing'
@@ -38,6 +45,8 @@ export interface Api {
   /** A path without a leading slash is below /admin/v1. */
   call(method: string, path: string, options?: Call): Promise<Called>
   add(id: string, more?: object, options?: Call): Promise<Called>
+  /** Another instance on the same log, with other master keys; `end` ends it as well. */
+  again(keys: MasterKeys): Promise<Pick<Api, 'call'> & { stop(): Promise<void> }>
   heartbeat(active: number, more?: Partial<Heartbeat>): Promise<Heartbeat>
   end(): Promise<void>
 }
@@ -48,6 +57,7 @@ export const SPEC = { kind: 'vllm', url: 'http://127.0.0.1:8000', models: ['m1']
 export async function startApi(through = (url: string) => Promise.resolve(url)): Promise<Api> {
   const database = await freshDatabase()
   const logged: string[] = []
+  const others: RunningAdminApi[] = []
   const log = recorder(logged)
   const shared = { clock: systemClock, random: Math.random, log }
   const url = await through(database.url)
@@ -73,7 +83,18 @@ export async function startApi(through = (url: string) => Promise.resolve(url)):
       const { lineage } = await store.head()
       return heartbeatOf(active, { lineage, ...more })
     },
+    again: async (keys) => {
+      const deps = { store, bus, metrics: createMetrics(), ...shared }
+      const other = await startAdminApi({ ...config, ...keys }, deps)
+      others.push(other)
+      const at = other.address.kind === 'tcp' ? `http://127.0.0.1:${other.address.port}` : ''
+      return {
+        stop: () => other.stop(),
+        call: (method, path, options = {}) => send(method, `${at}/admin/v1/${path}`, options),
+      }
+    },
     end: async () => {
+      for (const other of others) await other.stop()
       await api.stop()
       await bus.close()
       await store.close()

@@ -8,10 +8,12 @@ import {
   type Resource,
   type ResourceName,
   RESOURCES,
+  secretOf,
   type Snapshot,
   snapshotFrom,
   type Spec,
 } from '@signalbox/model'
+import { widens } from '@signalbox/control'
 import { compile } from '@signalbox/routing'
 import { type Check, type WriteRequest } from '@signalbox/store'
 
@@ -27,13 +29,25 @@ export type Decide = WriteRequest['decide']
 
 /** Why a change may not be: the actor may not, the bus could not carry it or a proxy not use it. */
 export function checksFor(actor: Actor): readonly Check[] {
-  return [(_, drafts) => notAllowed(drafts, actor), (_, drafts) => tooLarge(drafts), doesNotCompile]
+  return [
+    (now, drafts) => notAllowed(drafts, actor, now),
+    (_, drafts) => tooLarge(drafts),
+    doesNotCompile,
+  ]
 }
 
-/** Whoever could make principals could make themselves an admin, by whatever call. */
-function notAllowed(drafts: readonly Draft[], { role }: Actor): Refusal | undefined {
-  if (role === 'admin' || drafts.every(({ resource }) => resource !== 'principal')) return undefined
-  return refuse('forbidden', `the role ${role} may not change principals; needs admin`)
+/**
+ * Whoever could make principals could make themselves an admin, by whatever call; and whoever could
+ * say where a secret goes could have it sent to themselves.
+ */
+function notAllowed(drafts: readonly Draft[], { role }: Actor, now: Snapshot): Refusal | undefined {
+  if (role === 'admin') return undefined
+  if (drafts.some(({ resource }) => resource === 'principal')) {
+    return refuse('forbidden', `the role ${role} may not change principals; needs admin`)
+  }
+  const why = widens(drafts, now)
+  if (why === undefined) return undefined
+  return refuse('forbidden', `${why}: the role ${role} may not do this; needs admin`)
 }
 
 /** Once in the log it could never be published, and nothing that comes after it either. */
@@ -59,7 +73,7 @@ function doesNotCompile(snapshot: Snapshot, drafts: readonly Draft[]): Refusal |
   return refuse('does_not_compile', `${resource} ${id}: ${message}`)
 }
 
-/** The drafted resources as they would be, and those that routes among them refer to. */
+/** The drafted resources as they would be, and those that they refer to. */
 function touchedBy(snapshot: Snapshot, drafts: readonly Draft[]): Snapshot {
   const touched = new Map(RESOURCES.map((name) => [name, new Map<string, Resource>()]))
   const add = (name: ResourceName, id: string, spec: Spec | null | undefined) => {
@@ -68,7 +82,13 @@ function touchedBy(snapshot: Snapshot, drafts: readonly Draft[]): Snapshot {
   }
   for (const { resource, id, spec } of drafts) add(resource, id, spec)
   for (const { spec } of drafts) {
-    if (spec === null || !('tiers' in spec)) continue
+    if (spec === null) continue
+    if ('implicitPolicy' in spec) {
+      add('policy', spec.implicitPolicy, snapshot.policies.get(spec.implicitPolicy)?.spec)
+    }
+    const secret = 'credential' in spec ? secretOf(spec) : undefined
+    if (secret !== undefined) add('secret', secret, snapshot.secrets.get(secret)?.spec)
+    if (!('tiers' in spec)) continue
     add('policy', spec.policy, snapshot.policies.get(spec.policy)?.spec)
     for (const { backend = '' } of spec.tiers.flatMap((tier) => tier.targets)) {
       add('backend', backend, snapshot.backends.get(backend)?.spec)

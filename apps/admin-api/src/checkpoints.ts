@@ -15,7 +15,7 @@ import { type AdminConfig } from './config.ts'
 export const CHECKPOINT_MS = 60_000
 
 export interface CheckpointsDeps {
-  readonly config: Pick<AdminConfig, 'fleet' | 'masterKey'>
+  readonly config: Pick<AdminConfig, 'fleet' | 'masterKey' | 'previousMasterKeys'>
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
@@ -26,6 +26,8 @@ export class Checkpoints {
   readonly #deps: CheckpointsDeps
   readonly #key
   readonly #publicKey: Uint8Array
+  /** With the former master keys': what those signed still stands in the log. */
+  readonly publicKeys: readonly Uint8Array[]
   readonly #stopRepeating: Cancel
   #kept = 0
   #running: Promise<void> = Promise.resolve()
@@ -34,6 +36,9 @@ export class Checkpoints {
     this.#deps = deps
     this.#key = signingKey(deps.config.masterKey, deps.config.fleet)
     this.#publicKey = publicKeyOf(this.#key)
+    const { fleet, previousMasterKeys = [] } = deps.config
+    const former = previousMasterKeys.map((key) => publicKeyOf(signingKey(key, fleet)))
+    this.publicKeys = [this.#publicKey, ...former]
     this.#stopRepeating = deps.clock.every(CHECKPOINT_MS, () => {
       this.#running = this.#running.then(() => this.#keep())
     })

@@ -1,5 +1,5 @@
 import { jsonPatch } from '@signalbox/control'
-import { fingerprintOf, type Resource, type Spec } from '@signalbox/model'
+import { fingerprintOf, type Resource, sealedOf, type Spec } from '@signalbox/model'
 
 /** A spec as people may see it: of a credential or a token only the fingerprint. */
 export function maskSpec(spec: Spec | null): unknown {
@@ -9,8 +9,12 @@ export function maskSpec(spec: Spec | null): unknown {
     const former = previous && { fingerprint: fingerprintOf(previous.hash), until: previous.until }
     return { ...rest, fingerprint: fingerprintOf(hash), ...(former ? { previous: former } : {}) }
   }
-  if (!('credential' in spec) || !spec.credential) return spec
-  return { ...spec, credential: { fingerprint: spec.credential.fingerprint } }
+  if ('sealed' in spec) {
+    const { sealed: _, ...rest } = spec
+    return rest
+  }
+  const own = 'credential' in spec ? sealedOf(spec) : undefined
+  return own ? { ...spec, credential: { fingerprint: own.fingerprint } } : spec
 }
 
 /** A resource as the API answers it. `version` is the log's own count and stays inside. */

@@ -69,6 +69,16 @@ export const SAMPLES: Readonly<Record<ResourceName, Sample>> = {
     spec: { role: 'operator', name: 'the deploy pipeline', expiresAt: '2027-12-31T00:00:00Z' },
     patch: { role: 'viewer' },
   },
+  secret: {
+    id: 'openai',
+    spec: {
+      value: 'secret-of-the-provider',
+      origins: ['https://api.openai.com'],
+      description: 'team account',
+      labels: { team: 'a' },
+    },
+    patch: { value: 'another-secret-of-the-provider' },
+  },
 }
 
 export const AT = '2026-11-24T14:45:09.365Z'
@@ -78,10 +88,12 @@ const FINGERPRINT = '7f0c6f6a2f1b'
 /** A resource as the API answers it once it was written. */
 export function shown(name: ResourceName): Json {
   const { id, spec } = SAMPLES[name]
-  const { apiKey, ...rest } = spec
+  const { apiKey, value, ...rest } = spec
+  const sealed = { sealed: '-', fingerprint: FINGERPRINT }
   const stored = {
     ...rest,
-    ...(apiKey ? { credential: { sealed: '-', fingerprint: FINGERPRINT } } : {}),
+    ...(apiKey ? { credential: sealed } : {}),
+    ...(value ? sealed : {}),
     ...(isIdentity(name) ? { hash: FINGERPRINT.padEnd(64, '0') } : {}),
   }
   const parsed = parseSpec(name, stored)

@@ -69,6 +69,13 @@ const status = {
   models: ['llama-3.3-70b'],
   observer: 'probe-1',
 }
+const sealedStatus = {
+  key: '7b632f6e',
+  previousKeys: [],
+  keys: [{ key: '7b632f6e', state: 'current', secrets: 1, backends: 1 }],
+  remaining: 0,
+  missing: [],
+}
 const YAML = `backends:
   vllm-a:
     kind: vllm
@@ -113,6 +120,7 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
       routes: { [SAMPLES.route.id]: shown('route')['spec'] },
       policies: { [SAMPLES.policy.id]: shown('policy')['spec'] },
       settings: {},
+      secrets: { [SAMPLES.secret.id]: shown('secret')['spec'] },
     },
     texts: { 'application/yaml': YAML },
   },
@@ -121,6 +129,14 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     request: { backends: { 'vllm-b': { kind: 'vllm', url: 'http://127.0.0.1:8001' } } },
     answer: { revision: REVISION, changes: [{ ...created, id: 'vllm-b' }] },
     sent: { 'application/yaml': YAML },
+  },
+  get_secrets_status: {
+    summary: 'Which master key what is sealed is under',
+    answer: { ...sealedStatus, answersRemaining: 0 },
+  },
+  rewrap_secrets: {
+    summary: 'Seals anew what is under a former master key, as much as one revision may hold',
+    answer: { revision: REVISION, resealed: 0, ...sealedStatus },
   },
   explain: {
     summary: 'Says who would take a request, and why nobody else',

@@ -94,6 +94,22 @@ export const OTHER_PATHS: Json = {
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },
   },
+  '/admin/v1/secrets/status': read(
+    ['get_secrets_status', 'secrets'],
+    ['Which master key what is sealed is under', ref('SealedStatus')],
+  ),
+  '/admin/v1/secrets/rewrap': {
+    post: {
+      tags: ['secrets'],
+      operationId: 'rewrap_secrets',
+      description: 'Seals anew under the master key of now; again while `remaining` is not 0',
+      parameters: WRITE,
+      responses: {
+        '200': answer('One revision, of a bounded size', ref('Rewrapped')),
+        ...WRITE_PROBLEMS,
+      },
+    },
+  },
   '/admin/v1/explain': {
     post: {
       tags: ['observed'],

@@ -21,8 +21,19 @@ import { isIdentity } from './tokens.ts'
 const CASCADE = parameter('cascade', 'query', {
   type: 'boolean',
   default: false,
-  description: 'Deletes the routes that refer to it as well, and names them',
+  description: 'Deletes what refers to it as well, and names it',
 })
+
+const CREDENTIAL: Json = {
+  oneOf: [
+    { type: 'object', properties: { secret: text('Id of a secret') }, required: ['secret'] },
+    {
+      type: 'object',
+      properties: { fingerprint: text('Of an apiKey; keeps the stored one') },
+      required: ['fingerprint'],
+    },
+  ],
+}
 
 const body = (members: Json, required: string[]): Json => ({
   required: required.length > 0,
@@ -114,9 +125,18 @@ export function resourceSchemas(name: ResourceName): Json {
   const properties = { ...(spec['properties'] as Json) }
   if (name === 'backend') {
     properties['apiKey'] = text('Write-only: sealed before it is stored, never shown again')
+    properties['credential'] = CREDENTIAL
+  }
+  if (name === 'secret') {
+    delete properties['sealed']
+    properties['value'] = text('Write-only: sealed before it is stored, never shown again')
+    properties['fingerprint'] = text('Of the value; read-only')
   }
   // Written by the control plane alone; people see the fingerprint.
-  const required = (spec['required'] as string[] | undefined)?.filter((each) => each !== 'hash')
+  const hidden = ['hash', 'sealed', 'fingerprint']
+  const required = (spec['required'] as string[] | undefined)?.filter(
+    (one) => !hidden.includes(one),
+  )
   if (isIdentity(name)) {
     delete properties['hash']
     delete properties['previous']

@@ -18,6 +18,23 @@ const candidate = {
 const operation = { type: 'object', properties: { ...strings('op', 'path'), value: {} } }
 const patch = { type: 'array', items: operation, description: 'RFC 6902; of an update only' }
 const change = { ...strings('resource', 'id', 'op'), before: {}, after: {}, patch }
+const sealedStatus: Json = {
+  ...strings('key'),
+  previousKeys: { type: 'array', items: { type: 'string' } },
+  keys: {
+    type: 'array',
+    items: {
+      type: 'object',
+      properties: {
+        key: { type: ['string', 'null'], description: 'Id of a master key' },
+        state: { enum: ['current', 'previous', 'missing'] },
+        ...whole('secrets', 'backends'),
+      },
+    },
+  },
+  ...whole('remaining'),
+  missing: { type: 'array', items: { type: 'string' }, description: 'secret/ID or backend/ID' },
+}
 /** What several calls answer or take. */
 export const SHARED_SCHEMAS: Json = {
   Problem: {
@@ -38,6 +55,14 @@ export const SHARED_SCHEMAS: Json = {
       ...whole('acked', 'pending', 'nacked', 'elapsedMs'),
       laggards: { type: 'array', items: { type: 'object', properties: strings('id', 'reason') } },
     },
+  },
+  SealedStatus: {
+    type: 'object',
+    properties: { ...sealedStatus, ...whole('answersRemaining') },
+  },
+  Rewrapped: {
+    type: 'object',
+    properties: { ...whole('revision', 'resealed'), ...sealedStatus },
   },
   Change: { type: 'object', properties: change },
   Changed: {
@@ -127,6 +152,7 @@ export const SHARED_SCHEMAS: Json = {
     type: 'object',
     additionalProperties: false,
     properties: {
+      secrets: { type: 'object', additionalProperties: ref('SecretSpec') },
       backends: { type: 'object', additionalProperties: ref('BackendSpec') },
       routes: { type: 'object', additionalProperties: ref('RouteSpec') },
       policies: { type: 'object', additionalProperties: ref('PolicySpec') },

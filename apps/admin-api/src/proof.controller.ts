@@ -5,7 +5,7 @@ import {
   ChainCheck,
   type ChainProblem,
   type Checkpoint,
-  openCheckpoint,
+  openKept,
   type RevisionMessage,
 } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
@@ -101,15 +101,17 @@ export class ProofController {
 
   async #openKept(): Promise<{ checkpoints: Checkpoint[]; problems: ChainProblem[] }> {
     const kept = await this.service.deps.store.checkpoints(CHECKPOINTS_MAX)
+    const notes = kept.map(({ note }) => note)
+    const opened = openKept(notes, this.checkpoints.publicKeys, { sha256, verify: verifyBytes })
+    const revisionAt = (index: number) => kept[index]?.revision ?? 0
     const checkpoints: Checkpoint[] = []
-    const problems: ChainProblem[] = []
-    const { publicKey } = this.checkpoints.signer()
-    for (const { revision, note } of kept) {
-      const opened = openCheckpoint(note, { sha256, publicKey, verify: verifyBytes })
-      if (!opened.ok) problems.push({ revision, message: `its checkpoint: ${opened.error}` })
-      else if (opened.value.revision !== revision) {
-        problems.push({ revision, message: 'its checkpoint is of another revision' })
-      } else checkpoints.push(opened.value)
+    const problems: ChainProblem[] = opened.problems.map(({ index, message }) => {
+      return { revision: revisionAt(index), message: `its checkpoint: ${message}` }
+    })
+    for (const { index, checkpoint } of opened.checkpoints) {
+      const revision = revisionAt(index)
+      if (checkpoint.revision === revision) checkpoints.push(checkpoint)
+      else problems.push({ revision, message: 'its checkpoint is of another revision' })
     }
     return { checkpoints, problems }
   }

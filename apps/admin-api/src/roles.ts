@@ -9,6 +9,7 @@ const NEEDED: Readonly<Record<string, Role>> = {
   'GET /admin/v1/audit/denials': 'operator',
   'POST /admin/v1/explain': 'viewer',
   'POST /admin/v1/epochs': 'admin',
+  'POST /admin/v1/secrets/rewrap': 'admin',
 }
 const PRINCIPALS = `/admin/v1/${DEFINITIONS.principal.plural}`
 const READS = ['GET', 'HEAD']

@@ -3,11 +3,18 @@ import { fingerprint, seal } from '@signalbox/host'
 import { type AdminConfig } from './config.ts'
 import { type Refused, refused } from './refused.ts'
 
-const API_KEY_LENGTH_MAX = 4_096
+const VALUE_LENGTH_MAX = 4_096
+
+/** Where a spec stands: whose it is, and its path in the body. */
+interface Place {
+  readonly id: string
+  readonly at: string
+}
 
 /**
- * The shorthand `apiKey` becomes a sealed credential before anybody else sees the spec. Only this
- * makes sealed credentials: bytes from elsewhere would not open in a proxy.
+ * What is written and never read again, `apiKey` of a backend and `value` of a secret, is sealed
+ * before anybody else sees the spec. Only this makes sealed text: bytes from elsewhere would not
+ * open in a proxy.
  */
 export class Sealing {
   readonly #config: Pick<AdminConfig, 'fleet' | 'masterKey'>
@@ -18,24 +25,44 @@ export class Sealing {
 
   /** `at` is where the command stands in the body: empty, or `operations.2.`. */
   command(command: Command, at: string): Command {
-    if (command.resource !== 'backend' || command.op === 'delete') return command
+    const { resource } = command
+    if ((resource !== 'backend' && resource !== 'secret') || command.op === 'delete') return command
     const place = { id: String(command.id), at: `${at}spec` }
-    if (command.op !== 'patch') return { ...command, spec: this.#spec(command.spec, place) }
+    const sealed = (spec: unknown) =>
+      resource === 'secret' ? this.#secret(spec, place) : this.#backend(spec, place)
+    if (command.op !== 'patch') return { ...command, spec: sealed(command.spec) }
     const { patch } = command
     const clears = isObject(patch) && patch['apiKey'] === null && !('credential' in patch)
-    if (!clears) return { ...command, patch: this.#spec(patch, place) }
+    if (!clears || resource === 'secret') return { ...command, patch: sealed(patch) }
     const { apiKey: _apiKey, ...rest } = patch
     return { ...command, patch: { ...rest, credential: null } }
   }
 
-  document({ backends = {}, ...rest }: ConfigDocument): ConfigDocument {
-    const sealed = Object.entries(backends).map(([id, spec]) => {
-      return [id, this.#spec(spec, { id, at: `backends.${id}` })]
-    })
-    return { ...rest, backends: Object.fromEntries(sealed) }
+  document({ secrets = {}, backends = {}, ...rest }: ConfigDocument): ConfigDocument {
+    const sealed = (
+      plural: string,
+      specs: Readonly<Record<string, unknown>>,
+      seal: (spec: unknown, place: Place) => unknown,
+    ) =>
+      Object.fromEntries(
+        Object.entries(specs).map(([id, spec]) => [id, seal(spec, { id, at: `${plural}.${id}` })]),
+      )
+    return {
+      ...rest,
+      secrets: sealed('secrets', secrets, (spec, place) => this.#secret(spec, place)),
+      backends: sealed('backends', backends, (spec, place) => this.#backend(spec, place)),
+    }
   }
 
-  #spec(spec: unknown, { id, at }: { readonly id: string; readonly at: string }): unknown {
+  #secret(spec: unknown, { id, at }: Place): unknown {
+    if (!isObject(spec)) return spec
+    if ('sealed' in spec) throw wrongField(`${at}.sealed`, 'send value instead')
+    if (!('value' in spec)) return spec
+    const { value, fingerprint: _shown, ...rest } = spec
+    return { ...rest, ...this.#sealed(value, { field: `${at}.value`, place: `secret/${id}` }) }
+  }
+
+  #backend(spec: unknown, { id, at }: Place): unknown {
     if (!isObject(spec)) return spec
     const { credential } = spec
     if (isObject(credential) && 'sealed' in credential) {
@@ -46,13 +73,18 @@ export class Sealing {
     if ('credential' in rest) {
       throw wrongField(`${at}.apiKey`, 'expected either apiKey or credential')
     }
-    const fits = typeof apiKey === 'string' && /^[\x21-\x7e]+$/.test(apiKey)
-    if (!fits || apiKey.length > API_KEY_LENGTH_MAX) {
-      throw wrongField(`${at}.apiKey`, 'expected 1 to 4096 visible characters')
+    const facts = { field: `${at}.apiKey`, place: `backend/${id}` }
+    return { ...rest, credential: this.#sealed(apiKey, facts) }
+  }
+
+  #sealed(value: unknown, { field, place }: { readonly field: string; readonly place: string }) {
+    const fits = typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)
+    if (!fits || value.length > VALUE_LENGTH_MAX) {
+      throw wrongField(field, 'expected 1 to 4096 visible characters')
     }
     const { fleet, masterKey } = this.#config
-    const sealed = seal(apiKey, masterKey, `${fleet}/backend/${id}`)
-    return { ...rest, credential: { sealed, fingerprint: fingerprint(apiKey, masterKey) } }
+    const sealed = seal(value, masterKey, `${fleet}/${place}`)
+    return { sealed, fingerprint: fingerprint(value, masterKey) }
   }
 }
 

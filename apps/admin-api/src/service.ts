@@ -8,7 +8,7 @@ import {
   decideAll,
   decideConfig,
 } from '@signalbox/control'
-import { type Clock, type Log, seal, unseal } from '@signalbox/host'
+import { type Clock, type Log } from '@signalbox/host'
 import {
   collection,
   DEFINITIONS,
@@ -23,6 +23,7 @@ import {
   type Between,
   type Committed,
   DatabaseUnavailable,
+  type RequestKey,
   type Store,
   type StoredAnswer,
 } from '@signalbox/store'
@@ -31,8 +32,10 @@ import { type AdminConfig } from './config.ts'
 import { type Spreads } from './convergence.ts'
 import { type Convergence, type Fleet, type LogEnd } from './fleet.ts'
 import { presentChange, presentResource } from './masking.ts'
+import { KeptAnswers } from './kept-answers.ts'
 import { Refused, refused } from './refused.ts'
 import { parseTime, type WriteOptions } from './request.ts'
+import { Resealing } from './resealing.ts'
 import { Sealing } from './sealing.ts'
 import { type Statuses } from './statuses.ts'
 import { hashOf, type Identity, type Issued, newToken, withToken } from './tokens.ts'
@@ -58,9 +61,6 @@ interface ChangeOptions extends WriteOptions {
   readonly looksAt?: readonly Named[]
 }
 
-/** Before a kept answer that holds a token. No JSON starts so. */
-const SEALED = 'sealed:'
-
 /** How a committed change is answered; the store remembers it under the Idempotency-Key. */
 export type Present = (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
 
@@ -70,10 +70,14 @@ export type Present = (committed: Committed | null, snapshot: Snapshot) => Store
 export class AdminService {
   readonly deps: ServiceDeps
   readonly #sealing: Sealing
+  readonly #resealing: Resealing
+  readonly #answers: KeptAnswers
 
   constructor(deps: ServiceDeps) {
     this.deps = deps
     this.#sealing = new Sealing(deps.config)
+    this.#resealing = new Resealing(deps.config)
+    this.#answers = new KeptAnswers(deps.config, deps.store)
   }
 
   /** Changes resources, one or several. */
@@ -125,7 +129,6 @@ export class AdminService {
    */
   #showing(issued: readonly Issued[], { idempotency }: WriteOptions, present: Present): Present {
     if (issued.length === 0) return present
-    const { fleet, masterKey } = this.deps.config
     return (committed, snapshot) => {
       const answer = present(committed, snapshot)
       const used = issued.filter(({ resource, id, token }) => {
@@ -136,17 +139,32 @@ export class AdminService {
       const body = JSON.parse(answer.body) as { readonly id?: string }
       const shown = body.id === undefined ? { tokens: used } : { token: used[0]?.token }
       const text = JSON.stringify({ ...body, ...shown })
-      const kept = idempotency ? `${SEALED}${seal(text, masterKey, `${fleet}/answer`)}` : text
-      return { ...answer, body: kept }
+      return { ...answer, body: idempotency ? this.#answers.sealed(text) : text }
     }
   }
 
-  #opened(answer: StoredAnswer): StoredAnswer {
-    if (!answer.body.startsWith(SEALED)) return answer
-    const { fleet, masterKey } = this.deps.config
-    const body = unseal(answer.body.slice(SEALED.length), masterKey, `${fleet}/answer`)
-    if (body === undefined) throw new Error('a kept answer does not open with this master key')
-    return { ...answer, body }
+  /** Which keys what is sealed is under now. */
+  async sealedStatus() {
+    const snapshot = await this.state(undefined, ['secret', 'backend'])
+    const answersRemaining = await this.#answers.remaining(this.#resealing)
+    return { ...this.#resealing.status(snapshot), answersRemaining }
+  }
+
+  /**
+   * Seals anew, under the master key of now, what is under another one: one revision of a bounded
+   * size, so that it may take several calls. Kept answers are no part of the log, and go first.
+   */
+  async rewrap(options: WriteOptions): Promise<Answer> {
+    const intent = { ...options.intent, reason: options.intent.reason ?? 'rewrap' }
+    if (!options.dryRun) await this.#answers.renew(this.#resealing)
+    const present: Present = (committed, snapshot) => {
+      const revision = committed?.message.revision ?? snapshot.head.revision
+      const resealed = committed?.body.events.length ?? 0
+      const status = this.#resealing.status(committed?.after ?? snapshot)
+      const body = JSON.stringify({ revision, resealed, ...status })
+      return { status: 200, headers: {}, body }
+    }
+    return this.change(this.#resealing.rewrap(), { ...options, intent }, present)
   }
 
   /** Makes the state what a document says. */
@@ -171,7 +189,7 @@ export class AdminService {
       looksAt,
       checks: checksFor(options.intent.actor),
       decide: (snapshot, past) => {
-        const result = decided(snapshot, past)
+        const result = this.#resealing.renewed(decided)(snapshot, past)
         drafts = result.ok ? result.value : []
         return result
       },
@@ -179,7 +197,7 @@ export class AdminService {
     })
     if (outcome.kind === 'refused') throw new Refused(masked(outcome.refusal))
     const { revision } = outcome
-    const answer = this.#opened(outcome.answer)
+    const answer = this.#answers.opened(outcome.answer)
     if (!waits) return { ...answer, revision }
     const convergence = await this.#wait(drafts, { lineage, revision }, waitMs)
     return { ...answer, revision, convergence }
@@ -251,11 +269,13 @@ export class AdminService {
   }
 
   /** A body may hold an apiKey: a plain digest of it in the database could be guessed at. */
-  #keyed(idempotency: WriteOptions['idempotency']): WriteOptions['idempotency'] {
+  #keyed(idempotency: WriteOptions['idempotency']): RequestKey | null {
     if (!idempotency) return null
-    const hmac = createHmac('sha256', this.deps.config.masterKey)
-    const digest = hmac.update(`signalbox/request-hash\n${idempotency.requestHash}`).digest('hex')
-    return { ...idempotency, requestHash: digest }
+    const { masterKey, previousMasterKeys = [] } = this.deps.config
+    const text = `signalbox/request-hash\n${idempotency.requestHash}`
+    const under = (key: Uint8Array) => createHmac('sha256', key).update(text).digest('hex')
+    const formerHashes = previousMasterKeys.map(under)
+    return { key: idempotency.key, requestHash: under(masterKey), formerHashes }
   }
 }
 

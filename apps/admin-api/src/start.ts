@@ -39,6 +39,7 @@ import { limitRate } from './rate-limit.ts'
 import { newRequestId } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { rotationController } from './rotation.controller.ts'
+import { SecretsController } from './secrets.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
@@ -163,6 +164,7 @@ function createApp({
   const module = {
     module: AdminModule,
     controllers: [
+      SecretsController,
       ...RESOURCES.map(resourceController),
       rotationController('key'),
       rotationController('principal'),

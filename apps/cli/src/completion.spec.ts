@@ -11,7 +11,7 @@ describe('completion', () => {
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/"[^"\n]*get describe apply[^"\n]*--url/)
     expect(out).toMatch(/"audit".*"verify export checkpoint denials/)
-    expect(out).toMatch(/"get".*"backend route policy set key principal settings --as-of/)
+    expect(out).toMatch(/"get".*"backend route policy set key principal settings secret --as-of/)
   })
 
   it('for bash completes what is typed', async () => {

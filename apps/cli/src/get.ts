@@ -80,24 +80,33 @@ const IDENTITY: readonly Column[] = [
   ['EXPIRES', (spec) => spec['expiresAt']],
   ['FINGERPRINT', (spec) => spec['fingerprint']],
 ]
+const LABELS: Column = ['LABELS', (spec) => pairs(spec['labels'])]
 const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
+  secret: [
+    ['FINGERPRINT', (spec) => spec['fingerprint']],
+    ['ORIGINS', (spec) => spec['origins']],
+    ['DESCRIPTION', (spec) => spec['description']],
+    LABELS,
+  ],
   backend: [
     ['KIND', (spec) => spec['kind']],
     ['URL', (spec) => spec['url']],
     ['MODELS', (spec) => spec['models']],
     ['WEIGHT', (spec) => spec['weight']],
     ['ENABLED', (spec) => spec['enabled']],
-    ['LABELS', (spec) => pairs(spec['labels'])],
+    LABELS,
   ],
   route: [
     ['ALIASES', (spec) => spec['aliases']],
     ['TIERS', (spec) => tiersOf(spec)],
     ['POLICY', (spec) => spec['policy']],
+    LABELS,
   ],
   policy: [
     ['STRATEGY', (spec) => spec['strategy']],
     ['FALLBACK', (spec) => spec['fallbackStrategy']],
     ['RETRIES', (spec) => (spec['retry'] as { maxRetries?: number } | undefined)?.maxRetries],
+    LABELS,
   ],
   set: [['MEMBERS', (spec) => (spec['members'] as readonly string[] | undefined)?.length]],
   key: [
@@ -105,9 +114,20 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
     ['OWNER', (spec) => spec['owner']],
     ['ROUTES', (spec) => spec['routes']],
     ...IDENTITY,
+    LABELS,
   ],
-  principal: [['ROLE', (spec) => spec['role']], ['NAME', (spec) => spec['name']], ...IDENTITY],
-  settings: [['CLIENT AUTH', (spec) => spec['clientAuth']]],
+  principal: [
+    ['ROLE', (spec) => spec['role']],
+    ['NAME', (spec) => spec['name']],
+    ...IDENTITY,
+    LABELS,
+  ],
+  settings: [
+    ['CLIENT AUTH', (spec) => spec['clientAuth']],
+    ['IMPLICIT POLICY', (spec) => spec['implicitPolicy']],
+    ['BODY BYTES MAX', (spec) => spec['bodyBytesMax']],
+    ['DENIALS KEPT DAYS', (spec) => spec['denialsKeptDays']],
+  ],
 }
 
 function tableOf(kind: Kind, resources: readonly Resource[]): string {
@@ -182,9 +202,14 @@ async function statusOf(client: AdminClient, id: string): Promise<Status | null>
 /** Which resources name this one: `route/r1`. */
 async function usersOf(client: AdminClient, kind: Kind, id: string): Promise<readonly string[]> {
   if (kind === 'set') return []
-  const [routes, sets] = await Promise.all([listAll(client, 'route'), listAll(client, 'set')])
+  const [routes, sets, backends] = await Promise.all([
+    listAll(client, 'route'),
+    listAll(client, 'set'),
+    kind === 'secret' ? backendsWith(client, id) : [],
+  ])
   const refers = ({ spec }: Resource) => {
     if (kind === 'policy') return spec['policy'] === id
+    if (kind !== 'backend') return false
     const tiers = (spec['tiers'] ?? []) as readonly { readonly targets: readonly Target[] }[]
     return tiers.some(({ targets }) => targets.some(({ backend }) => backend === id))
   }
@@ -192,7 +217,19 @@ async function usersOf(client: AdminClient, kind: Kind, id: string): Promise<rea
     ((spec['members'] ?? []) as readonly string[]).includes(`${kind}/${id}`),
   )
   return [
-    ...(kind === 'route' ? [] : routes.items.filter(refers).map((route) => `route/${route.id}`)),
+    ...backends.map((backend) => `backend/${backend}`),
+    ...routes.items.filter(refers).map((route) => `route/${route.id}`),
     ...owners.map((set) => `set/${set.id}`),
   ]
+}
+
+/** The backends that refer to a secret. */
+export async function backendsWith(
+  client: AdminClient,
+  secret: string,
+): Promise<readonly string[]> {
+  const { items } = await listAll(client, 'backend')
+  const refers = ({ spec }: Resource) =>
+    (spec['credential'] as { readonly secret?: string } | undefined)?.secret === secret
+  return items.filter(refers).map(({ id }) => id)
 }

@@ -9,6 +9,7 @@ export const KINDS = {
   key: 'keys',
   principal: 'principals',
   settings: 'settings',
+  secret: 'secrets',
 } as const
 export type Kind = keyof typeof KINDS
 

@@ -32,7 +32,7 @@ describe('get', () => {
   it('refuses a kind, an output and an id that there is not', async () => {
     expect(await at.run(['get', 'backdoor'])).toMatchObject({
       code: 2,
-      err: 'signalbox: usage: there is no kind "backdoor". One of backend, route, policy, set, key, principal, settings.\n',
+      err: 'signalbox: usage: there is no kind "backdoor". One of backend, route, policy, set, key, principal, settings, secret.\n',
     })
     expect((await at.run(['get', 'backend', '-o', 'xml'])).code).toBe(2)
     expect(await at.run(['get', 'backend', 'b9'])).toMatchObject({
@@ -86,7 +86,7 @@ describe('export', () => {
 
   it('goes back in time, and refuses a format that there is not', async () => {
     const { json } = await at.run(['export', '--as-of', '0', '--json'])
-    expect(json).toEqual({ backends: {}, routes: {}, policies: {}, settings: {} })
+    expect(json).toEqual({ backends: {}, routes: {}, policies: {}, settings: {}, secrets: {} })
     expect((await at.run(['export', '--format', 'ini'])).code).toBe(2)
   })
 })

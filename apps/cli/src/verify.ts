@@ -5,6 +5,7 @@ import {
   ChainCheck,
   type Checkpoint,
   openCheckpoint,
+  openKept,
   parseVerifierKey,
   type RevisionMessage,
 } from '@signalbox/model'
@@ -24,6 +25,7 @@ interface Key {
 }
 
 const PROBLEMS_MAX = 100
+const NO_KEY = 'there is no key to check it with'
 const MESSAGE_FIELDS = {
   ...{ lineage: 'string', previousHash: 'string', hash: 'string', body: 'string' },
   ...{ epoch: 'number', revision: 'number' },
@@ -94,18 +96,27 @@ async function readNotes(file: string, io: Io, found: Findings) {
   return { key, notes }
 }
 
+/** Checkpoints of a former key are passed over where a later one is of this key. */
 function openAll(notes: readonly Note[], key: Key | undefined, found: Findings): Checkpoint[] {
-  return notes.flatMap(({ line, note }) => {
-    const opened = open(note, key)
-    if (typeof opened !== 'string') return [opened]
-    found.add(line, `its checkpoint: ${opened}`)
+  const say = (index: number, why: string) =>
+    found.add(notes[index]?.line ?? null, `its checkpoint: ${why}`)
+  if (!key) {
+    for (const index of notes.keys()) say(index, NO_KEY)
+    return []
+  }
+  const texts = notes.map(({ note }) => note)
+  const kept = openKept(texts, [key.publicKey], { verify: verifyBytes, sha256 })
+  for (const { index, message } of kept.problems) say(index, message)
+  return kept.checkpoints.flatMap(({ index, checkpoint }) => {
+    if (checkpoint.origin === key.name) return [checkpoint]
+    say(index, `is of ${checkpoint.origin}`)
     return []
   })
 }
 
 /** The checkpoint, or why it is none of this key. */
 function open(note: string, key: Key | undefined): Checkpoint | string {
-  if (!key) return 'there is no key to check it with'
+  if (!key) return NO_KEY
   const opened = openCheckpoint(note, {
     ...{ publicKey: key.publicKey, sha256 },
     verify: verifyBytes,

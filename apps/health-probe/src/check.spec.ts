@@ -4,6 +4,7 @@ import {
   another,
   backend,
   masterKey,
+  ownOf,
   otherKey,
   resourceOf,
   sealedFor,
@@ -16,7 +17,7 @@ async function check(input: object = {}): Promise<Checked> {
   const resource = resourceOf({ kind: 'vllm', url: backend.url, models: ['m1'], ...input })
   let nowMs = 0
   const monotonicMs = () => (nowMs += 7)
-  const checker = createChecker({ backend: resource, masterKey, fleet: 'default', monotonicMs })
+  const checker = createChecker({ ...ownOf(resource), masterKey, fleet: 'default', monotonicMs })
   const checked = await checker.check()
   await checker.close()
   return checked
@@ -50,7 +51,7 @@ describe('a look', () => {
   it('leaves no connection behind once it is closed', async () => {
     await check()
     const resource = resourceOf({ kind: 'vllm', url: backend.url })
-    const options = { backend: resource, masterKey, fleet: 'default', monotonicMs: () => 0 }
+    const options = { ...ownOf(resource), masterKey, fleet: 'default', monotonicMs: () => 0 }
     const checker = createChecker(options)
     backend.hang()
     const cut = checker.check()

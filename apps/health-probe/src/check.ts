@@ -1,7 +1,7 @@
 import { type KindTraits, kindTraits, upstreamOrigin, upstreamPath } from '@signalbox/dialects'
-import { unseal } from '@signalbox/host'
+import { type MasterKeys, openSealed } from '@signalbox/host'
 import { type BackendSpec, type Resource } from '@signalbox/model'
-import { type ProbeResult } from '@signalbox/routing'
+import { type CompiledCredential, type ProbeResult } from '@signalbox/routing'
 import { Pool } from 'undici'
 
 /** What one look at a backend found. Never throws, never holds a body. */
@@ -38,9 +38,10 @@ const CONNECT_CODES: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'connection closed',
 }
 
-export interface CheckerOptions {
+export interface CheckerOptions extends MasterKeys {
   readonly backend: Resource<'backend'>
-  readonly masterKey: Uint8Array
+  /** Null: it has none. Undefined: the secret that it refers to is missing. */
+  readonly credential: CompiledCredential | null | undefined
   readonly fleet: string
   readonly monotonicMs: () => number
 }
@@ -88,17 +89,18 @@ function openPool(spec: BackendSpec): Pool {
   })
 }
 
-/** Undefined: the backend has a credential that does not open. */
+/** Undefined: the backend has a credential that is missing or does not open. */
 function headersFor(
   options: CheckerOptions,
   traits: KindTraits,
 ): Record<string, string> | undefined {
-  const { backend, masterKey, fleet } = options
-  const sealed = backend.spec.credential?.sealed
-  const secret = sealed && unseal(sealed, masterKey, `${fleet}/backend/${backend.id}`)
-  if (sealed !== undefined && secret === undefined) return undefined
-  const credential = secret ? traits.credentialHeaders(secret) : []
-  return Object.fromEntries([['accept', 'application/json'], ...traits.fixedHeaders, ...credential])
+  const { credential, fleet } = options
+  if (credential === undefined) return undefined
+  const opened =
+    credential && openSealed(credential.sealed, options, `${fleet}/${credential.place}`)
+  if (opened && !opened.ok) return undefined
+  const own = opened ? traits.credentialHeaders(opened.text) : []
+  return Object.fromEntries([['accept', 'application/json'], ...traits.fixedHeaders, ...own])
 }
 
 type Answer =

@@ -6,6 +6,7 @@ import {
   look,
   looked,
   masterKey,
+  ownOf,
   resourceOf,
   seen,
   settled,
@@ -21,7 +22,7 @@ const INTERVAL_MS = 10_000
 
 async function check(input: object = {}) {
   const resource = resourceOf({ kind: 'vllm', url: backend.url, ...input })
-  const options = { backend: resource, masterKey, fleet: 'default', monotonicMs: () => 0 }
+  const options = { ...ownOf(resource), masterKey, fleet: 'default', monotonicMs: () => 0 }
   const checker = createChecker(options)
   const checked = await checker.check()
   await checker.close()

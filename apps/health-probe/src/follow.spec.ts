@@ -1,7 +1,7 @@
 // The probe and the configuration: what is watched is what the newest revision says.
 import { createServer } from 'node:net'
 import { createHub } from '@signalbox/bus'
-import { listen } from '@signalbox/host'
+import { listen, seal } from '@signalbox/host'
 import { eventually } from '@signalbox/testing'
 import {
   another,
@@ -14,6 +14,7 @@ import {
   look,
   looked,
   metrics,
+  masterKey,
   otherKey,
   probe,
   sealedFor,
@@ -168,6 +169,31 @@ describe('the probe follows the configuration:', () => {
     await apply('b1', spec({ credential: sealedFor('b1', 'sk-1'), health }))
     await looked()
     expect(seen()).toMatchObject({ health: 'ready', error: null, models: ['m1'] })
+  })
+})
+
+describe('a secret that changes', () => {
+  const sealed = (value: string) => ({
+    sealed: seal(value, masterKey, 'default/secret/s'),
+    fingerprint: 'f',
+  })
+
+  it('is looked with at once, without a change of the backend', async () => {
+    backend.requireCredential('sk-2')
+    await apply('s', sealed('sk-1'), 'secret')
+    const health = { intervalMs: HOUR_MS, healthyThreshold: 1, unhealthyThreshold: 1 }
+    const revision = await apply('b1', spec({ credential: { secret: 's' }, health }))
+    await start()
+    await looked()
+    expect(seen()).toMatchObject({ health: 'down' })
+    clock.advance(1)
+    await apply('s', sealed('sk-2'), 'secret')
+    await looked()
+    expect(seen()).toMatchObject({ health: 'ready', revision, models: ['m1'] })
+    clock.advance(1)
+    await apply('other', sealed('x'), 'secret')
+    await settled()
+    expect(seen()?.checkedAtMs).not.toBe(clock.nowMs())
   })
 })
 

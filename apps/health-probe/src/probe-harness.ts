@@ -21,6 +21,7 @@ import {
   type RevisionBody,
   type Status,
 } from '@signalbox/model'
+import { credentialOf } from '@signalbox/routing'
 import {
   eventually,
   type ManualClock,
@@ -66,22 +67,33 @@ export function resourceOf(input: object, id = 'b1', revision = 1): Resource<'ba
   return { id, version: 1, revision, spec } as Resource<'backend'>
 }
 
+/** A backend and its own credential, as a checker takes them. */
+export const ownOf = (backend: Resource<'backend'>) => {
+  return { backend, credential: credentialOf(backend, { secrets: new Map() }) }
+}
+
 export const sealedFor = (id: string, secret: string, key = masterKey) => ({
   sealed: seal(secret, key, `default/backend/${id}`),
   fingerprint: 'f',
 })
 
-/** Commits one change of one backend (null: removed), and waits until a running probe has it. */
-export async function apply(id: string, input: object | null): Promise<number> {
+/** Commits one change of one backend or secret (null: removed), and waits until a running probe has it. */
+export async function apply(
+  id: string,
+  input: object | null,
+  resource: 'backend' | 'secret' = 'backend',
+): Promise<number> {
+  const spec = input && parseSpec(resource, input)
+  if (spec && !spec.ok) throw new Error(JSON.stringify(spec.error))
   const revision = head.revision + 1
   const event: Event = {
     position: revision,
-    type: `backend.${input === null ? 'deleted' : 'created'}`,
-    resource: 'backend',
+    type: `${resource}.${input === null ? 'deleted' : 'created'}`,
+    resource,
     id,
     version: revision,
     schema: 1,
-    spec: input === null ? null : specOf(input),
+    spec: spec?.value ?? null,
   }
   const body: RevisionBody = {
     v: 1,

@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:https'
 import { listen } from '@signalbox/host'
 import { createChecker } from './check.ts'
-import { backend, masterKey, resourceOf, useProbe } from './probe-harness.ts'
+import { backend, masterKey, ownOf, resourceOf, useProbe } from './probe-harness.ts'
 import { CERTIFICATE, KEY } from './tls-harness.ts'
 
 useProbe()
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 async function check(tls: object, url = `https://127.0.0.1:${port}`) {
   const resource = resourceOf({ kind: 'openai-compatible', url, tls })
-  const options = { backend: resource, masterKey, fleet: 'default', monotonicMs: () => 0 }
+  const options = { ...ownOf(resource), masterKey, fleet: 'default', monotonicMs: () => 0 }
   const checker = createChecker(options)
   const checked = await checker.check()
   await checker.close()

@@ -5,6 +5,7 @@ import { type Checked, type Checker } from './check.ts'
 
 export interface WatchOptions {
   readonly backend: Resource<'backend'>
+  readonly credentialRevision: number
   readonly checker: Checker
   readonly clock: Clock
   readonly random: () => number
@@ -20,6 +21,8 @@ export interface WatchOptions {
 
 export interface Watch {
   readonly backend: Resource<'backend'>
+  /** Which version of its credential it looks with. */
+  readonly credentialRevision: number
   readonly state: ProbedHealth
   /** What the last look found, at the revision that it looked at; null before the first. */
   readonly status: Status | null
@@ -31,7 +34,8 @@ export interface Watch {
  * a backend that hangs delays nobody but itself.
  */
 export function watchBackend(options: WatchOptions): Watch {
-  const { backend, checker, clock, random, observer, onChecked, earlier } = options
+  const { backend, credentialRevision, checker, clock, random } = options
+  const { observer, onChecked, earlier } = options
   let state = earlier?.state ?? unprobed(clock.nowMs())
   let status: Status | null = earlier?.status ?? null
   let cancel: Cancel = () => {}
@@ -62,7 +66,7 @@ export function watchBackend(options: WatchOptions): Watch {
   void look()
 
   return {
-    backend,
+    ...{ backend, credentialRevision },
     get state() {
       return state
     },

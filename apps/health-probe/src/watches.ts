@@ -1,6 +1,7 @@
 import { type Bus } from '@signalbox/bus'
 import { type Clock, type Log, type Metrics } from '@signalbox/host'
 import { type Resource, type Snapshot, type Status } from '@signalbox/model'
+import { credentialOf } from '@signalbox/routing'
 import { createChecker } from './check.ts'
 import { type ProbeConfig } from './config.ts'
 import { createProbeMetrics } from './metrics.ts'
@@ -40,10 +41,14 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
   }
   const sendAll = () => send(statuses())
 
-  const start = (backend: Resource<'backend'>, earlier: Watch | undefined) =>
+  const start = ({ backend, credential }: Watched, earlier: Watch | undefined) =>
     watchBackend({
       backend,
-      checker: createChecker({ backend, ...config, monotonicMs: () => clock.monotonicMs() }),
+      credentialRevision: credential?.revision ?? 0,
+      checker: createChecker({
+        ...{ backend, credential, ...config },
+        monotonicMs: () => clock.monotonicMs(),
+      }),
       clock,
       random,
       observer: config.id,
@@ -67,10 +72,11 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
     }
     for (const backend of snapshot.backends.values()) {
       const before = watches.get(backend.id)
-      if (!isWatched(backend) || before?.backend.revision === backend.revision) continue
+      const credential = credentialOf(backend, snapshot)
+      if (!isWatched(backend) || (before && isSame(before, { backend, credential }))) continue
       void before?.stop()
       const sameAddress = before?.backend.spec.url === backend.spec.url
-      watches.set(backend.id, start(backend, sameAddress ? before : undefined))
+      watches.set(backend.id, start({ backend, credential }, sameAddress ? before : undefined))
     }
   }
 
@@ -78,6 +84,17 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
     await Promise.all([...watches.values()].map((watch) => watch.stop()))
   }
   return { apply, statuses, sendAll, stop }
+}
+
+interface Watched {
+  readonly backend: Resource<'backend'>
+  readonly credential: ReturnType<typeof credentialOf>
+}
+
+/** Whether neither the backend nor the secret that it refers to has changed. */
+function isSame(watch: Watch, { backend, credential }: Watched): boolean {
+  if (watch.backend.revision !== backend.revision) return false
+  return watch.credentialRevision === (credential?.revision ?? 0)
 }
 
 function isWatched(backend: Resource<'backend'> | undefined): boolean {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
-import { type Cancel, type Clock, type Log, unseal, VERSION } from '@signalbox/host'
+import { type Cancel, type Clock, type Log, openSealed, VERSION } from '@signalbox/host'
 import {
   type Load,
   type Nack,
@@ -198,16 +198,17 @@ export class Configuration {
   }
 
   #open(backend: CompiledBackend, unopened: Nack[]): string | undefined {
-    const { fleet, masterKey } = this.#options.config
-    const sealed = backend.spec.credential?.sealed
-    if (sealed === undefined) return undefined
-    const secret = unseal(sealed, masterKey, `${fleet}/backend/${backend.id}`)
-    if (secret === undefined) {
-      const message = 'the credential was sealed with another master key'
-      const { id, revision } = backend
-      unopened.push({ revision, resource: 'backend', id, code: 'does_not_compile', message })
-    }
-    return secret
+    const { config } = this.#options
+    const { id, credential } = backend
+    if (!credential) return undefined
+    const { sealed, place } = credential
+    const opened = openSealed(sealed, config, `${config.fleet}/${place}`)
+    if (opened.ok) return opened.text
+    const what = place.startsWith('secret/') ? `its ${place.replace('/', ' ')}` : 'its credential'
+    const message = `${what} ${opened.problem}`
+    const revision = Math.max(backend.revision, credential.revision)
+    unopened.push({ revision, resource: 'backend', id, code: 'does_not_compile', message })
+    return undefined
   }
 
   #observe({ statuses }: StatusTable): void {

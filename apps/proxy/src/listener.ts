@@ -17,7 +17,7 @@ const PIPELINED_MAX = 16
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
 
 /** node:http behind one function, so that another transport can take its place. */
-export function createListener(bodyBytesMax: number, serve: OnRequest): Server {
+export function createListener(bodyBytesMax: () => number, serve: OnRequest): Server {
   const lines: Lines = new WeakMap()
   const onRequest = oneAtATime(lines, serve)
   const server = createServer({
@@ -33,7 +33,7 @@ export function createListener(bodyBytesMax: number, serve: OnRequest): Server {
   server.on('request', onRequest)
   server.on('checkContinue', (request, response) => {
     const declared = Number(request.headers['content-length'] ?? 0)
-    if (declared <= bodyBytesMax) response.writeContinue()
+    if (declared <= bodyBytesMax()) response.writeContinue()
     onRequest(request, response)
   })
   server.on('clientError', (error, socket: Socket) => clientError(lines, error, socket))

@@ -62,8 +62,8 @@ export function createLive({ backend, secret }: Binding): Live {
 }
 
 /** Whether the backend has a credential that did not open. */
-export function isLocked({ spec }: CompiledBackend, secret: string | undefined): boolean {
-  return spec.credential !== undefined && secret === undefined
+export function isLocked({ credential }: CompiledBackend, secret: string | undefined): boolean {
+  return credential !== null && secret === undefined
 }
 
 /** Takes over a new version of the backend. Connects anew where the old way does not fit it. */

@@ -22,7 +22,8 @@ export interface Pipeline {
   readonly wheel: TimerWheel
   readonly metrics: ProxyMetrics
   readonly accessLog: AccessLog
-  readonly bodyBytesMax: number
+  /** Now: the fleet's settings may lower what the environment allows. */
+  readonly bodyBytesMax: () => number
   readonly budget: BodyBudget
   /** Attempts under way, for the drain. */
   readonly exchanges: Set<Exchange>

@@ -44,7 +44,8 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     return downstream('unsupported_media_type', 'expected a body that is not compressed')
   }
 
-  const { bodyBytesMax: bytesMax, budget } = pipeline
+  const { budget } = pipeline
+  const bytesMax = pipeline.bodyBytesMax()
   const read = await readBody(request, { bytesMax, budget, held: passage.held })
   if (!read.ok) return read.error
   const scan = scanBody(read.value)

@@ -61,6 +61,8 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
   const { ejected: onEjected, forget: onRemoved } = proxyMetrics
   const told = { onEjected, onRemoved }
   const configuration = new Configuration({ config, bus, disk, clock, random, log, load, ...told })
+  const bodyBytesMax = () =>
+    Math.min(config.bodyBytesMax, configuration.current()?.table.bodyBytesMax ?? Infinity)
   const wheel = createTimerWheel(clock)
   const accessLog = createAccessLog(clock, log)
   registerGauges(metrics, {
@@ -78,7 +80,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     accessLog,
     exchanges,
     metrics: proxyMetrics,
-    bodyBytesMax: config.bodyBytesMax,
+    bodyBytesMax,
     budget: new BodyBudget(LARGEST_AT_ONCE * config.bodyBytesMax),
   }
   const ops: Ops = {
@@ -89,7 +91,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
   const start = Math.floor(random() * Number.MAX_SAFE_INTEGER).toString(ID_RADIX)
   const idPrefix = `${config.id}-${start}`
   const onRequest = requestHandler({ pipeline, ops, state, idPrefix })
-  const servers = config.listen.map(() => createListener(config.bodyBytesMax, onRequest))
+  const servers = config.listen.map(() => createListener(bodyBytesMax, onRequest))
   const addresses = await Promise.all(
     servers.map((server, index) => listenOn(server, config.listen[index])),
   )

@@ -186,7 +186,7 @@ describe('a revision', () => {
 
   it('is applied up to the one that is not understood when several are fetched', () => {
     const log = new TestLog().appendMany(3)
-    log.append({ schema: 2 })
+    log.append({ schema: 99 })
     const subject = liveAt(log, 1)
       .give(beacon(log.head))
       .give(found(log, 2, 4))

@@ -35,6 +35,6 @@ export type Command =
       readonly resource: ResourceName
       readonly id: string
       readonly ifMatch: IfMatch
-      /** Deletes the routes that refer to it as well. */
+      /** Deletes what refers to it as well. */
       readonly cascade?: boolean
     }

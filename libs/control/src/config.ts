@@ -23,6 +23,7 @@ export const CONFIG_RESOURCES = [
   'route',
   'policy',
   'settings',
+  'secret',
 ] as const satisfies ResourceName[]
 export type ConfigResource = (typeof CONFIG_RESOURCES)[number]
 
@@ -34,8 +35,11 @@ export type ConfigDocument = {
 /** More than this share of what there is may not go by being left out, unless it is forced. */
 export const PRUNED_SHARE_MAX = 0.2
 
-/** Settings are not: to leave `clientAuth: blocking` out must not open the fleet. */
-const PRUNED = CONFIG_RESOURCES.filter((name) => name !== 'settings')
+/**
+ * Settings are not: to leave `clientAuth: blocking` out must not open the fleet. Nor are secrets:
+ * their values are in no document, so that one which is gone could not be brought back by another.
+ */
+const PRUNED = CONFIG_RESOURCES.filter((name) => name !== 'settings' && name !== 'secret')
 
 export interface ApplyOptions {
   /**

@@ -1,4 +1,4 @@
-import { type BackendSpec, type FieldProblem, type Spec } from '@signalbox/model'
+import { type FieldProblem, sealedOf, type SealedCredential, type Spec } from '@signalbox/model'
 import { isObject } from './merge-patch.ts'
 
 const MASKED: FieldProblem = {
@@ -48,7 +48,7 @@ export function movedProblem(
   const credential = input['credential']
   const sealed = isObject(credential) ? credential['sealed'] : undefined
   const sentAgain = sealed !== undefined && sealed !== kept.sealed
-  if (sentAgain || spec.credential?.fingerprint !== kept.fingerprint) return undefined
+  if (sentAgain || storedCredential(spec)?.fingerprint !== kept.fingerprint) return undefined
   return originOf(spec) === originOf(stored) ? undefined : MOVED
 }
 
@@ -61,6 +61,6 @@ function isMasked(credential: Readonly<Record<string, unknown>>): boolean {
   return keys.length === 1 && keys[0] === 'fingerprint'
 }
 
-function storedCredential(stored: Spec | null): BackendSpec['credential'] {
-  return stored !== null && 'credential' in stored ? stored.credential : undefined
+function storedCredential(stored: Spec | null): SealedCredential | undefined {
+  return stored !== null && 'credential' in stored ? sealedOf(stored) : undefined
 }

@@ -1,7 +1,7 @@
 import { type Refusal, type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide, ERRORS_MAX } from './decide.ts'
-import { NAMED_MAX } from './references.ts'
+import { NAMED_MAX } from './referring.ts'
 import { snapshotOf } from './snapshot-harness.ts'
 
 const URL1 = 'http://127.0.0.1:8000'

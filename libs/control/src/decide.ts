@@ -16,8 +16,10 @@ import {
 import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
-import { mergePatch } from './merge-patch.ts'
-import { checkReferences, routesReferringTo } from './references.ts'
+import { isObject, mergePatch } from './merge-patch.ts'
+import { checkReferences } from './references.ts'
+import { referringTo } from './referring.ts'
+import { keepSecret } from './secret.ts'
 import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
 
 /** How many field problems one refusal carries. */
@@ -68,9 +70,10 @@ export function applyCommand(command: Command, index: number, view: View): Refus
   if (!wanted.ok) return wanted.error
   const { id, spec } = wanted.value
   const cascades = command.op === 'delete' && command.cascade === true
-  const referring = cascades ? routesReferringTo(view, command.resource, id) : []
+  const referring = cascades ? referringTo(view, command.resource, id) : []
   view.pending[command.resource].set(id, { spec, command: index })
-  for (const route of referring) view.pending.route.set(route, { spec: null, command: index })
+  for (const one of referring)
+    view.pending[one.resource].set(one.id, { spec: null, command: index })
   return undefined
 }
 
@@ -138,7 +141,16 @@ function wantedByPatch(
   const masked = maskedProblem(patch, before)
   if (masked) return err(invalidSpec(resource, id, [masked]))
   const { rotates = false } = command
-  return read({ resource, id, input: mergePatch(before, patch), before, rotates })
+  const input = mergePatch(patched(before, patch), patch)
+  return read({ resource, id, input, before, rotates })
+}
+
+/** What a patch is laid over: one form of a credential does not merge with the other. */
+function patched(before: Spec | null, patch: unknown): unknown {
+  if (before === null || !('credential' in before)) return before
+  if (!isObject(patch) || !isObject(patch['credential'])) return before
+  const { credential: _, ...rest } = before
+  return rest
 }
 
 interface Reading {
@@ -168,6 +180,7 @@ function keepWriteOnly({ resource, input, before, rotates = false }: Reading): K
     const problem = maskedProblem(input, before)
     return problem ? { problem } : { input: keepCredential(input, before) }
   }
+  if (resource === 'secret') return keepSecret(input, before)
   if (resource !== 'key' && resource !== 'principal') return { input }
   return keepIdentity(input, rotates ? null : before)
 }

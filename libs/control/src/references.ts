@@ -1,15 +1,17 @@
 import {
   DEFAULT_POLICY_ID,
   refuse,
+  secretOf,
+  type BackendSpec,
   type FieldProblem,
   type Refusal,
   type ResourceName,
   type RouteSpec,
+  type SecretSpec,
+  type SettingsSpec,
 } from '@signalbox/model'
-import { routesIn, specIn, type View } from './view.ts'
-
-/** How many resources a message names before it says "and N more". */
-export const NAMED_MAX = 20
+import { nameSome, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
+import { allIn, specIn, type View } from './view.ts'
 
 export interface LocatedRefusal {
   /** Index of the command that is at fault. */
@@ -22,7 +24,13 @@ export interface LocatedRefusal {
  * pass through states that do not (two routes swapping an alias).
  */
 export function checkReferences(view: View): LocatedRefusal | undefined {
-  return checkRoutes(view) ?? checkDeleted(view, 'backend') ?? checkDeleted(view, 'policy')
+  const broken = checkRoutes(view) ?? checkBackends(view) ?? checkSettings(view)
+  if (broken) return broken
+  for (const resource of REFERRED) {
+    const deleted = checkDeleted(view, resource)
+    if (deleted) return deleted
+  }
+  return undefined
 }
 
 function checkRoutes(view: View): LocatedRefusal | undefined {
@@ -69,7 +77,7 @@ function ownersOfClaimedNames(view: View): Owners {
     for (const name of [id, ...(spec as RouteSpec).aliases]) owners.set(name, [])
   }
   if (owners.size === 0) return owners
-  for (const [id, route] of routesIn(view)) {
+  for (const [id, route] of allIn(view, 'route')) {
     owners.get(id)?.push(id)
     for (const alias of route.aliases) owners.get(alias)?.push(id)
   }
@@ -95,7 +103,53 @@ function duplicateAlias(owners: Owners, id: string, route: RouteSpec): Refusal |
   return first && refuse('duplicate_alias', first.message, { errors })
 }
 
-function checkDeleted(view: View, resource: 'backend' | 'policy'): LocatedRefusal | undefined {
+/** Backends that were written, and those whose secret was. */
+function checkBackends(view: View): LocatedRefusal | undefined {
+  for (const [id, { spec, command }] of view.pending.backend) {
+    const refusal = spec === null ? undefined : secretProblem(view, id, spec as BackendSpec)
+    if (refusal) return { command, refusal }
+  }
+  if (view.pending.secret.size === 0) return undefined
+  for (const [id, spec] of allIn(view, 'backend')) {
+    const written = view.pending.secret.get(secretOf(spec) ?? '')
+    // One that was deleted is another refusal: still_referenced.
+    const refusal = written?.spec ? secretProblem(view, id, spec) : undefined
+    if (written && refusal) {
+      const { message } = refusal
+      const errors = [{ path: 'spec.origins', message }]
+      return { command: written.command, refusal: { ...refusal, errors } }
+    }
+  }
+  return undefined
+}
+
+function secretProblem(view: View, id: string, spec: BackendSpec): Refusal | undefined {
+  const name = secretOf(spec)
+  if (name === undefined) return undefined
+  const secret = specIn(view, 'secret', name) as SecretSpec | null
+  if (secret === null) {
+    const message = `backend ${id} refers to secret ${name}, which does not exist`
+    const errors = [{ path: 'spec.credential.secret', message: `secret ${name} does not exist` }]
+    return refuse('dangling_reference', message, { errors })
+  }
+  const { origin } = new URL(spec.url)
+  if (secret.origins === undefined || secret.origins.includes(origin)) return undefined
+  const message = `backend ${id} would send secret ${name} to ${origin}, which it does not name`
+  return refuse('origin_not_allowed', message, { errors: [{ path: 'spec.url', message }] })
+}
+
+function checkSettings(view: View): LocatedRefusal | undefined {
+  for (const [, { spec, command }] of view.pending.settings) {
+    const policy = (spec as SettingsSpec | null)?.implicitPolicy ?? DEFAULT_POLICY_ID
+    if (policy === DEFAULT_POLICY_ID || specIn(view, 'policy', policy) !== null) continue
+    const message = `settings refer to policy ${policy}, which does not exist`
+    const errors = [{ path: 'spec.implicitPolicy', message: `policy ${policy} does not exist` }]
+    return { command, refusal: refuse('dangling_reference', message, { errors }) }
+  }
+  return undefined
+}
+
+function checkDeleted(view: View, resource: Referred): LocatedRefusal | undefined {
   const users = new Map<string, Set<string>>()
   for (const [id, { spec }] of view.pending[resource]) {
     if (spec === null && !(resource === 'policy' && id === DEFAULT_POLICY_ID)) {
@@ -103,36 +157,19 @@ function checkDeleted(view: View, resource: 'backend' | 'policy'): LocatedRefusa
     }
   }
   if (users.size === 0) return undefined
-  for (const [routeId, route] of routesIn(view)) {
-    for (const id of referredTo(route, resource)) users.get(id)?.add(routeId)
+  for (const user of referredBy(view, resource)) {
+    for (const id of user.refersTo) users.get(id)?.add(userOf(user))
   }
-  for (const [id, routes] of users) {
+  for (const [id, named] of users) {
     const command = view.pending[resource].get(id)?.command
-    if (routes.size === 0 || command === undefined) continue
-    return { command, refusal: stillReferenced(resource, id, [...routes]) }
+    if (named.size === 0 || command === undefined) continue
+    return { command, refusal: stillReferenced(resource, id, [...named]) }
   }
   return undefined
 }
 
-/** The routes that refer to a resource, as the commands have left them. */
-export function routesReferringTo(view: View, resource: ResourceName, id: string): string[] {
-  if (resource !== 'backend' && resource !== 'policy') return []
-  const routes = [...routesIn(view)]
-  return routes.flatMap(([name, route]) => (referredTo(route, resource).includes(id) ? name : []))
-}
-
-function referredTo(route: RouteSpec, resource: 'backend' | 'policy'): readonly string[] {
-  if (resource === 'policy') return [route.policy]
-  return route.tiers.flatMap((tier) => tier.targets.flatMap((target) => target.backend ?? []))
-}
-
-function stillReferenced(resource: ResourceName, id: string, routes: readonly string[]): Refusal {
-  const named = nameSome(routes.map((route) => `route ${route}`))
-  const verb = routes.length === 1 ? 'refers' : 'refer'
-  return refuse('still_referenced', `${named} still ${verb} to ${resource} ${id}`)
-}
-
-function nameSome(names: readonly string[]): string {
-  const shown = names.slice(0, NAMED_MAX).join(', ')
-  return names.length > NAMED_MAX ? `${shown} and ${names.length - NAMED_MAX} more` : shown
+function stillReferenced(resource: ResourceName, id: string, users: readonly string[]): Refusal {
+  const one = users.length === 1 && users[0] !== 'settings'
+  const verb = one ? 'refers' : 'refer'
+  return refuse('still_referenced', `${nameSome(users)} still ${verb} to ${resource} ${id}`)
 }

@@ -3,21 +3,24 @@ import {
   err,
   ok,
   refuse,
+  sealedOf,
   type Draft,
   type Named,
   type Refusal,
   type ResourceName,
   type Result,
   type Snapshot,
+  type Spec,
 } from '@signalbox/model'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView } from './view.ts'
 
 /**
  * Who may is not undone because a route is: a revoked key must not come back, a closed fleet not
- * open. Only by name.
+ * open. Nor what opens other people's doors: a secret that was changed is no longer good there.
+ * Only by name.
  */
-const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings']
+const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings', 'secret']
 
 /** A state of the past: of all that was changed since, which is `touched`. */
 export interface RollbackTarget {
@@ -26,10 +29,10 @@ export interface RollbackTarget {
 }
 
 /**
- * What brings everything but keys, principals and settings, or only the named resources, back to
- * how it was in the target. Specs come back as they were stored, credentials included; what would not
- * hold together today (a route whose backend has gone meanwhile) is refused. No draft where nothing
- * differs.
+ * What brings everything but keys, principals, secrets and settings, or only the named resources,
+ * back to how it was in the target. Specs come back as they were stored, credentials included, but
+ * for one that was only sealed anew since: that stays. What would not hold together today (a route
+ * whose backend has gone meanwhile) is refused. No draft where nothing differs.
  */
 export function decideRollback(
   only: readonly Named[] | null,
@@ -46,12 +49,27 @@ export function decideRollback(
     for (const one of touched) {
       const named = wanted ? wanted.has(keyOf(one)) : !WHO_MAY.includes(one.resource)
       if (!named) continue
-      const spec = collection(target, one.resource).get(one.id)?.spec ?? null
+      const spec = keepSealed(specOf(target, one), specOf(now, one))
       view.pending[one.resource].set(one.id, { spec, command: 0 })
     }
     const broken = checkReferences(view)
     return broken ? err(broken.refusal) : ok(draftsOf(view))
   }
+}
+
+/** The spec with the present seal where it holds the same secret: the former key may be gone. */
+function keepSealed(spec: Spec | null, now: Spec | null): Spec | null {
+  if (spec === null || now === null) return spec
+  if ('sealed' in spec && 'sealed' in now && spec.fingerprint === now.fingerprint) {
+    return { ...spec, sealed: now.sealed }
+  }
+  if (!('credential' in spec) || !('credential' in now)) return spec
+  const [then, kept] = [sealedOf(spec), sealedOf(now)]
+  return then && then.fingerprint === kept?.fingerprint ? { ...spec, credential: kept } : spec
+}
+
+function specOf(snapshot: Snapshot, { resource, id }: Named): Spec | null {
+  return collection(snapshot, resource).get(id)?.spec ?? null
 }
 
 function isIn(snapshot: Snapshot, { resource, id }: Named): boolean {

@@ -6,9 +6,9 @@ import {
   type Draft,
   type Resource,
   type ResourceName,
-  type RouteSpec,
   type Snapshot,
   type Spec,
+  type SpecOf,
 } from '@signalbox/model'
 
 interface Pending {
@@ -40,13 +40,17 @@ export function specIn(view: View, resource: ResourceName, id: string): Spec | n
   return storedIn(view, resource, id)?.spec ?? null
 }
 
-/** All routes as the commands have left them. */
-export function* routesIn(view: View): Generator<readonly [string, RouteSpec]> {
-  for (const [id, route] of view.snapshot.routes) {
-    if (!view.pending.route.has(id)) yield [id, route.spec]
+/** All resources of a kind as the commands have left them. */
+export function* allIn<Name extends ResourceName>(
+  view: View,
+  name: Name,
+): Generator<readonly [string, SpecOf[Name]]> {
+  const pending = view.pending[name]
+  for (const [id, { spec }] of collection(view.snapshot, name)) {
+    if (!pending.has(id)) yield [id, spec]
   }
-  for (const [id, { spec }] of view.pending.route) {
-    if (spec !== null) yield [id, spec as RouteSpec]
+  for (const [id, { spec }] of pending) {
+    if (spec !== null) yield [id, spec as SpecOf[Name]]
   }
 }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, labels, modelName, strict, weight } from './fields.ts'
+import { durationMs, labels, modelName, resourceId, strict, weight } from './fields.ts'
 
 export const KINDS = [
   'openai',
@@ -45,6 +45,22 @@ export const sealedCredential = strict({
 })
 export type SealedCredential = Readonly<z.output<typeof sealedCredential>>
 
+/** The name of a resource `secret`. */
+const secretReference = strict({ secret: resourceId })
+export type Credential = SealedCredential | Readonly<z.output<typeof secretReference>>
+
+/** The secret that a backend refers to, where it does. */
+export function secretOf({ credential }: Pick<BackendSpec, 'credential'>): string | undefined {
+  return credential && 'secret' in credential ? credential.secret : undefined
+}
+
+/** The credential that a backend holds itself, where it does. */
+export function sealedOf({
+  credential,
+}: Pick<BackendSpec, 'credential'>): SealedCredential | undefined {
+  return credential && 'sealed' in credential ? credential : undefined
+}
+
 const limits = strict({
   connections: z.int().min(1).max(10_000).default(500),
   pending: z.int().min(0).max(100_000).default(1000),
@@ -84,7 +100,7 @@ export const backendSpec = strict({
   weight: weight.default(1),
   enabled: z.boolean().default(true),
   labels: labels.default({}),
-  credential: sealedCredential.optional(),
+  credential: z.union([sealedCredential, secretReference]).optional(),
   limits: limits.prefault({}),
   timeouts: timeouts.prefault({}),
   health: health.prefault({}),

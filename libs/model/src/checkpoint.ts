@@ -108,6 +108,18 @@ export function openCheckpoint(
   return signed ? ok(checkpoint) : err('not signed with this key')
 }
 
+/** Whether one of the note's signatures says that it is this key's. */
+export function isClaimedBy(
+  { checkpoint: { origin }, signatures }: SignedNote,
+  publicKey: Uint8Array,
+  sha256: Sha256,
+): boolean {
+  const wanted = toHex(keyHash(origin, publicKey, sha256))
+  return signatures.some(
+    ({ name, bytes }) => name === origin && toHex(bytes.subarray(0, KEY_HASH_BYTES)) === wanted,
+  )
+}
+
 function keyHash(name: string, publicKey: Uint8Array, sha256: Sha256): Uint8Array {
   const bytes = concat(utf8.encode(`${name}\n`), Uint8Array.of(ED25519), publicKey)
   return sha256(bytes).subarray(0, KEY_HASH_BYTES)

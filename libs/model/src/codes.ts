@@ -72,6 +72,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Choose another alias, or remove it from the other route first.',
   },
+  master_key_missing: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Add the former master key to SIGNALBOX_MASTER_KEY_PREVIOUS, or send the value again.',
+  },
   precondition_failed: {
     status: 412,
     plane: 'admin',
@@ -83,6 +88,12 @@ export const CODES = {
     status: 422,
     plane: 'admin',
     remedy: 'Correct the fields that errors[] names.',
+  },
+  origin_not_allowed: {
+    status: 422,
+    plane: 'admin',
+    remedy:
+      "Let the backend's url have one of the secret's origins, or have an admin add this one.",
   },
   does_not_compile: {
     status: 422,
@@ -165,7 +176,8 @@ export const CODES = {
   request_too_large: {
     status: 413,
     plane: 'proxy',
-    remedy: 'Send a smaller body, or raise SIGNALBOX_BODY_BYTES_MAX.',
+    remedy:
+      'Send a smaller body, or raise SIGNALBOX_BODY_BYTES_MAX (and bodyBytesMax in settings).',
   },
   unsupported_media_type: {
     status: 415,

@@ -19,7 +19,8 @@ export interface Event {
 /** What decide() answers: an event before the log has numbered it. */
 export type Draft = Omit<Event, 'position' | 'schema'>
 
-export const EVENT_SCHEMA = 1
+/** 2: secrets, labels of all that people make, more settings. */
+export const EVENT_SCHEMA = 2
 
 export const SOURCES = ['api', 'cli', 'console', 'import', 'rollback', 'system'] as const
 export type Source = (typeof SOURCES)[number]

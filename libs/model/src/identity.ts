@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { modelName, resourceId, strict } from './fields.ts'
+import { labels, modelName, resourceId, strict } from './fields.ts'
 import { ROLES } from './role.ts'
 
 /** RFC 3339 in UTC, as the log has it. */
@@ -14,6 +14,7 @@ const digest = z.string().regex(/^[0-9a-f]{64}$/, 'expected a SHA-256 in hex')
 /** What everybody has who shows a token. The hashes are written by the control plane alone. */
 const identity = {
   enabled: z.boolean().default(true),
+  labels: labels.default({}),
   expiresAt: time.optional(),
   hash: digest,
   /** The token before a rotation, which is good until then. */

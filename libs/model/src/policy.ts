@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, strict } from './fields.ts'
+import { durationMs, labels, strict } from './fields.ts'
 
 /** Strategies that this version can pick by. */
 export const STRATEGIES = ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const
@@ -21,6 +21,7 @@ export const policySpec = strict({
   fallbackStrategy: z.enum(['RoundRobin', 'WeightedRoundRobin']).default('RoundRobin'),
   timeouts: timeouts.prefault({}),
   retry: retry.prefault({}),
+  labels: labels.default({}),
 })
 
 /** Named behaviour of the routes that refer to it. */

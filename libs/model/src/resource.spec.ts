@@ -48,6 +48,7 @@ describe('parseSpec', () => {
         aliases: [],
         tiers: [{ targets: [{ backend: 'b1', weight: 1 }] }],
         policy: 'default',
+        labels: {},
       },
     })
   })

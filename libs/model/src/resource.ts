@@ -12,6 +12,7 @@ import { policySpec, type PolicySpec } from './policy.ts'
 import { type FieldProblem } from './refusal.ts'
 import { err, ok, type Result } from './result.ts'
 import { routeSpec, type RouteSpec } from './route.ts'
+import { secretId, secretSpec, type SecretSpec } from './secret.ts'
 import { settingsId, settingsSpec, type SettingsSpec } from './settings.ts'
 import { setSpec, type SetSpec } from './set.ts'
 
@@ -24,10 +25,12 @@ export const RESOURCES = [
   'key',
   'principal',
   'settings',
+  'secret',
 ] as const
 export type ResourceName = (typeof RESOURCES)[number]
 
 export interface SpecOf {
+  readonly secret: SecretSpec
   readonly backend: BackendSpec
   readonly route: RouteSpec
   readonly policy: PolicySpec
@@ -58,6 +61,7 @@ export interface Resource<Name extends ResourceName = ResourceName> {
 
 /** Where each resource lives in URLs, its id's shape and its spec's shape. */
 export const DEFINITIONS = {
+  secret: { plural: 'secrets', id: secretId, spec: secretSpec },
   backend: { plural: 'backends', id: resourceId, spec: backendSpec },
   route: { plural: 'routes', id: modelName, spec: routeSpec },
   policy: { plural: 'policies', id: resourceId, spec: policySpec },

@@ -19,6 +19,7 @@ export const routeSpec = strict({
     .min(1)
     .max(10),
   policy: resourceId.default('default'),
+  labels: labels.default({}),
 })
 
 /** A public model name (the route's id, and its aliases) and the backends that answer for it. */

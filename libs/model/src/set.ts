@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { strict } from './fields.ts'
 
 const MEMBERS_MAX = 200_000
-const MEMBER = /^(backend|route|policy|settings)\/.{1,200}$/
+const MEMBER = /^(secret|backend|route|policy|settings)\/.{1,200}$/
 
 /**
  * What one declarative apply owns: the members that it wrote, as `resource/id`. A later apply of

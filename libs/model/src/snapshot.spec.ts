@@ -39,6 +39,9 @@ const snapshots: fc.Arbitrary<Snapshot> = fc
     ),
     policies: byId(policies.map((id) => resource('policy', id, {}))),
     principals: new Map(),
+    secrets: byId(
+      keys.map((id) => resource('secret', id, { sealed: 'AQID', fingerprint: 'f00d' })),
+    ),
     settings: byId([resource('settings', 'default', {})]),
     keys: byId(keys.map((id) => resource('key', id, { hash: 'ab'.repeat(32) }))),
     sets: byId(sets.map((id) => resource('set', id, { members: [`route/${id}`] }))),
@@ -86,7 +89,7 @@ describe('the snapshot codec', () => {
   })
 
   it.each<[string, object]>([
-    ['another format', { format: 1 }],
+    ['another format', { format: 2 }],
     ['no head', { head: null }],
     ['a head without a revision', { head: { lineage: 'l1', epoch: 1, hash: '' } }],
     ['a missing collection', { backends: undefined }],
@@ -96,6 +99,14 @@ describe('the snapshot codec', () => {
     const good = JSON.parse(encodeSnapshot(emptySnapshot('l1'))) as object
     expect(decodeSnapshot(JSON.stringify(good)).ok).toBe(true)
     expect(decodeSnapshot(JSON.stringify({ ...good, ...change })).ok).toBe(false)
+  })
+
+  it('reads a text from before there were secrets', () => {
+    const { secrets: _, ...older } = JSON.parse(encodeSnapshot(emptySnapshot('l1')))
+    const read = decodeSnapshot(JSON.stringify({ ...older, format: 3 }))
+    expect(read).toEqual({ ok: true, value: emptySnapshot('l1') })
+    expect(decodeSnapshot(JSON.stringify(older)).ok).toBe(false)
+    expect(decodeSnapshot(JSON.stringify({ ...older, format: 3, keys: undefined })).ok).toBe(false)
   })
 
   it.each([['[]'], ['null'], ['5'], ['"text"']])('refuses %s', (text) => {

@@ -40,7 +40,10 @@ export function collection<Name extends ResourceName>(
   return all as ReadonlyMap<string, Resource<Name>>
 }
 
-const FORMAT = 3
+const FORMAT = 4
+/** The format in which a kind first appeared; an older text has none of it. */
+const SINCE: Partial<Record<ResourceName, number>> = { secret: 4 }
+const FORMAT_OLDEST = 3
 /** Resources of one piece. */
 const PIECE = 1_000
 
@@ -70,9 +73,14 @@ export function* snapshotPieces(snapshot: Snapshot): Generator<string> {
 export function decodeSnapshot(text: string): Result<Snapshot, string> {
   const data = parseObject(text)
   if (!data) return err('not a JSON object')
-  if (data.format !== FORMAT) return err(`format ${String(data.format)}, expected ${FORMAT}`)
+  const { format } = data
+  if (format !== FORMAT && format !== FORMAT_OLDEST) {
+    return err(`format ${String(format)}, expected ${FORMAT}`)
+  }
   if (!isHead(data.head)) return err('no head')
-  const read = new Map(RESOURCES.map((name) => [name, byId(data[DEFINITIONS[name].plural])]))
+  const listOf = (name: ResourceName) =>
+    format < (SINCE[name] ?? FORMAT_OLDEST) ? [] : data[DEFINITIONS[name].plural]
+  const read = new Map(RESOURCES.map((name) => [name, byId(listOf(name))]))
   const wrong = RESOURCES.find((name) => !read.get(name))
   if (wrong) return err(`${DEFINITIONS[wrong].plural} are missing or have a duplicate id`)
   return ok(snapshotFrom(data.head, (name) => read.get(name) ?? new Map()))

@@ -1,5 +1,6 @@
-import { KINDS, type BackendSpec, type Snapshot } from '@signalbox/model'
-import { type Quarantine } from './quarantine.ts'
+import { KINDS, type BackendSpec, secretOf, type Snapshot } from '@signalbox/model'
+import { credentialOf } from './credential.ts'
+import { type Problem, type Quarantine } from './quarantine.ts'
 import { type CompiledBackend } from './table.ts'
 
 /** All backends that compile, with their last good specs where the present one does not. */
@@ -10,16 +11,25 @@ export function compileBackends(
   const backends: CompiledBackend[] = []
   for (const [id, { revision, spec }] of snapshot.backends) {
     const last = previous?.backendById.get(id)
+    const credential = credentialOf({ id, revision, spec }, snapshot)
     // The same object is the same spec: it compiled then, so it compiles now.
     const message = last?.spec === spec ? undefined : backendProblem(spec)
-    if (message === undefined) {
-      backends.push({ index: backends.length, id, revision, spec })
+    if (message === undefined && credential !== undefined) {
+      backends.push({ index: backends.length, id, revision, spec, credential })
       continue
     }
-    problems.push({ resource: 'backend', id, code: 'does_not_compile', message })
+    problems.push(problemOf(id, message ?? spec))
     if (last) backends.push({ ...last, index: backends.length })
   }
   return backends
+}
+
+/** Why it does not compile; the spec itself: its secret is missing. */
+function problemOf(id: string, why: string | BackendSpec): Problem {
+  const resource = 'backend'
+  if (typeof why === 'string') return { resource, id, code: 'does_not_compile', message: why }
+  const message = `backend ${id} refers to secret ${secretOf(why)}, which does not exist`
+  return { resource, id, code: 'dangling_reference', message }
 }
 
 const KNOWN_KINDS: ReadonlySet<unknown> = new Set(KINDS)

@@ -1,10 +1,4 @@
-import {
-  DEFAULT_POLICY,
-  DEFAULT_POLICY_ID,
-  type PolicySpec,
-  type RouteSpec,
-  type Snapshot,
-} from '@signalbox/model'
+import { DEFAULT_POLICY, type PolicySpec, type RouteSpec, type Snapshot } from '@signalbox/model'
 import { labelIndex, type FindByLabels } from './label-index.ts'
 import { moveRoute, type Problem, type Quarantine } from './quarantine.ts'
 import { type CompiledBackend, type CompiledRoute, type CompiledTarget } from './table.ts'
@@ -21,7 +15,7 @@ export interface Parts {
   readonly discovered: Discovered
 }
 
-interface Routes {
+export interface Routes {
   /** By every name: ids and aliases. */
   readonly routes: Map<string, CompiledRoute>
   /** Owner of every name that configured routes claim, also of those that do not compile. */
@@ -151,34 +145,10 @@ function compileRoute(
   return { id, implicit: false, tiers, policyId: spec.policy, policy }
 }
 
-function compileTarget(backend: CompiledBackend, model: string, weight: number): CompiledTarget {
+export function compileTarget(
+  backend: CompiledBackend,
+  model: string,
+  weight: number,
+): CompiledTarget {
   return { backend, model, weight: weight * backend.spec.weight, smooth: { current: 0 } }
-}
-
-/** Adds a route for every model that an enabled backend serves and no configured route names. */
-export function compileImplicitRoutes(parts: Parts, { routes, reserved }: Routes): void {
-  const policy = parts.policies.get(DEFAULT_POLICY_ID) ?? DEFAULT_POLICY
-  // The arrays that are being filled, so that a second backend of a model finds its route's.
-  const growing = new Map<string, CompiledTarget[]>()
-  for (const backend of parts.backends) {
-    if (!backend.spec.enabled) continue
-    for (const id of modelsOf(backend, parts.discovered)) {
-      const targets = growing.get(id)
-      if (targets) {
-        // A list that names a model twice gives it one target.
-        if (targets.at(-1)?.backend !== backend) targets.push(compileTarget(backend, id, 1))
-      } else if (!reserved.has(id) && !routes.has(id)) {
-        const first = [compileTarget(backend, id, 1)]
-        const tiers = [{ targets: first, cursor: { next: 0 } }]
-        routes.set(id, { id, implicit: true, tiers, policyId: DEFAULT_POLICY_ID, policy })
-        growing.set(id, first)
-      }
-    }
-  }
-}
-
-const NO_MODELS: readonly string[] = []
-
-function modelsOf({ id, spec }: CompiledBackend, discovered: Discovered): readonly string[] {
-  return spec.models === 'discover' ? (discovered.get(id) ?? NO_MODELS) : spec.models
 }

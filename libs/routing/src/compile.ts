@@ -1,10 +1,12 @@
-import { DEFAULT_SETTINGS, SETTINGS_ID, type Snapshot } from '@signalbox/model'
+import { type Snapshot } from '@signalbox/model'
 import { compileBackends } from './compile-backends.ts'
 import { compilePolicies } from './compile-policies.ts'
-import { compileImplicitRoutes, compileRoutes, type Discovered } from './compile-routes.ts'
+import { compileRoutes, type Discovered } from './compile-routes.ts'
+import { compileImplicitRoutes, findImplicitPolicy } from './implicit-routes.ts'
 import { compileKeys } from './keys.ts'
 import { listModels } from './list-models.ts'
 import { openQuarantine, type Problem } from './quarantine.ts'
+import { settingsOf } from './settings.ts'
 import { type CompiledRoute, type Table } from './table.ts'
 
 export interface Compiled {
@@ -25,9 +27,10 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
   const policies = compilePolicies(snapshot, quarantine)
   const parts = { snapshot, backends, backendById, policies, discovered }
   const { routes, reserved } = compileRoutes(parts, quarantine)
-  compileImplicitRoutes(parts, { routes, reserved })
+  const implicitPolicy = findImplicitPolicy(parts, quarantine)
+  compileImplicitRoutes(parts, { routes, reserved }, implicitPolicy)
   const models = listModels(routes, snapshot)
-  const { clientAuth } = snapshot.settings.get(SETTINGS_ID)?.spec ?? DEFAULT_SETTINGS
+  const { clientAuth, bodyBytesMax = null } = settingsOf(snapshot)
   const keys = snapshot.keys === previous?.keysOf ? previous.keys : compileKeys(snapshot)
   const table = {
     head: snapshot.head,
@@ -38,6 +41,7 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
     keys,
     keysOf: snapshot.keys,
     blocking: clientAuth === 'blocking',
+    bodyBytesMax,
   }
   return { table, problems: quarantine.problems }
 }

@@ -1,5 +1,6 @@
 export * from './attempt.ts'
 export * from './compile.ts'
+export * from './credential.ts'
 export * from './explain.ts'
 export { type Discovered } from './compile-routes.ts'
 export * from './health.ts'

@@ -1,4 +1,5 @@
 import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
+import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
 
 /**
@@ -20,6 +21,8 @@ export interface Table {
   readonly keysOf: Snapshot['keys']
   /** Whether a request without a good key is refused. */
   readonly blocking: boolean
+  /** Largest request body that the fleet allows; null: each proxy's own limit. */
+  readonly bodyBytesMax: number | null
 }
 
 export interface ListedModel {
@@ -35,6 +38,8 @@ export interface CompiledBackend {
   readonly id: string
   readonly revision: number
   readonly spec: BackendSpec
+  /** Its own or its secret's, as it was when the spec compiled; null: it has none. */
+  readonly credential: CompiledCredential | null
 }
 
 export interface CompiledRoute {

@@ -1,9 +1,10 @@
+import { SETTINGS_ID } from '@signalbox/model'
 import { withClient } from './database.ts'
 import { type Source } from './read.ts'
 import { type Denial, type DenialRecord, type KeptCheckpoint } from './store.ts'
 
-/** How long it is kept who was turned away. */
-const DENIALS_KEPT_FOR = '90 days'
+/** How long it is kept who was turned away, where the settings do not say. */
+const DENIALS_KEPT_DAYS = 90
 const REMOVED_AT_ONCE_MAX = 1_000
 
 const KEEP_CHECKPOINT = `INSERT INTO checkpoint (fleet, revision, at, note)
@@ -15,7 +16,10 @@ const RECORD_DENIALS = `INSERT INTO denial
   SELECT $1, * FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[],
     $7::text[], $8::integer[], $9::text[], $10::text[])`
 const FORGET_DENIALS = `DELETE FROM denial WHERE id = ANY (ARRAY (
-    SELECT id FROM denial WHERE at < $1::timestamptz - interval '${DENIALS_KEPT_FOR}'
+    SELECT id FROM denial
+    WHERE fleet = $1 AND at < $2::timestamptz - make_interval(days => coalesce((
+      SELECT (spec ->> 'denialsKeptDays')::integer FROM resource
+      WHERE fleet = $1 AND resource = 'settings' AND id = $3), ${DENIALS_KEPT_DAYS}))
     ORDER BY at LIMIT ${REMOVED_AT_ONCE_MAX}))`
 const DENIALS = `SELECT id, at, actor, role, address, method, path, status, code, request_id
   FROM denial WHERE fleet = $1 AND ($2::bigint IS NULL OR id < $2) ORDER BY id DESC LIMIT $3`
@@ -55,7 +59,7 @@ export async function recordDenials(
   const columns = [...names, 'requestId' as const].map(column)
   await withClient(pool, async (client) => {
     await client.query(RECORD_DENIALS, [fleet, ...columns])
-    await client.query(FORGET_DENIALS, [last.at])
+    await client.query(FORGET_DENIALS, [fleet, last.at, SETTINGS_ID])
   })
 }
 

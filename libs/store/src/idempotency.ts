@@ -1,5 +1,7 @@
 import type pg from 'pg'
-import { type StoredAnswer } from './store.ts'
+import { withClient } from './database.ts'
+import { type Source } from './read.ts'
+import { type KeptAnswer, type RequestKey, type StoredAnswer } from './store.ts'
 
 /** How long an answer is given again; afterwards the key is free. */
 const KEPT_FOR = '7 days'
@@ -15,6 +17,10 @@ const FORGET = `DELETE FROM idempotency WHERE ctid = ANY (ARRAY (
     SELECT ctid FROM idempotency
     WHERE fleet = $1 AND created_at < $2::timestamptz - interval '${KEPT_FOR}'
     ORDER BY created_at LIMIT ${REMOVED_AT_ONCE_MAX}))`
+
+const KEPT = `SELECT key, body FROM idempotency
+  WHERE fleet = $1 AND starts_with(body, $2) ORDER BY key LIMIT $3`
+const REPLACE = 'UPDATE idempotency SET body = $4 WHERE fleet = $1 AND key = $2 AND body = $3'
 
 interface AnswerRow {
   readonly request_hash: string
@@ -33,12 +39,12 @@ interface Found {
 export async function findAnswer(
   client: pg.ClientBase,
   fleet: string,
-  { key, requestHash }: { readonly key: string; readonly requestHash: string },
+  { key, requestHash, formerHashes = [] }: RequestKey,
 ): Promise<Found | 'mismatch' | null> {
   const { rows } = await client.query<AnswerRow>(FIND, [fleet, key])
   const [row] = rows
   if (!row) return null
-  if (row.request_hash !== requestHash) return 'mismatch'
+  if (![requestHash, ...formerHashes].includes(row.request_hash)) return 'mismatch'
   const answer = { status: row.status, headers: row.headers, body: row.body }
   return { answer, revision: Number(row.revision) }
 }
@@ -59,4 +65,23 @@ export async function rememberAnswer(
   const row = [fleet, key, requestHash, revision, status, JSON.stringify(headers), body, at]
   await client.query(FORGET, [fleet, at])
   await client.query(REMEMBER, row)
+}
+
+export async function readKeptAnswers(
+  { pool, fleet }: Source,
+  prefix: string,
+  limit: number,
+): Promise<readonly KeptAnswer[]> {
+  const { rows } = await withClient(pool, (client) =>
+    client.query<KeptAnswer>(KEPT, [fleet, prefix, limit]),
+  )
+  return rows
+}
+
+export async function replaceAnswer(
+  { pool, fleet }: Source,
+  { key, body: before }: KeptAnswer,
+  body: string,
+): Promise<void> {
+  await withClient(pool, (client) => client.query(REPLACE, [fleet, key, before, body]))
 }

@@ -3,6 +3,7 @@ import { PrismaPg } from '@prisma/adapter-pg'
 import { type Clock, type Log } from '@signalbox/host'
 import { GENESIS_HASH, refuse } from '@signalbox/model'
 import type pg from 'pg'
+import { readKeptAnswers, replaceAnswer } from './idempotency.ts'
 import { keepCheckpoint, readCheckpoints, readDenials, recordDenials } from './audit.ts'
 import {
   type Reader,
@@ -82,6 +83,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     checkpoints: (limit) => readCheckpoints(reader, limit),
     recordDenials: (denials) => recordDenials(reader, denials),
     denials: (page) => readDenials(reader, page),
+    keptAnswers: (prefix, limit) => readKeptAnswers(reader, prefix, limit),
+    replaceAnswer: (answer, body) => replaceAnswer(reader, answer, body),
     principals: () => readPrincipals(reader),
     noteUses: (uses) => noteUses(reader, uses),
     lastUses: () => readLastUses(reader),

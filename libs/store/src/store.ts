@@ -41,9 +41,23 @@ export interface Committed {
   readonly after: Snapshot
 }
 
+/** What a repeated call is known by. */
+export interface RequestKey {
+  readonly key: string
+  readonly requestHash: string
+  /** What the hash of the same request would have been under a former key. */
+  readonly formerHashes?: readonly string[]
+}
+
+/** An answer that is kept for a repeated call. */
+export interface KeptAnswer {
+  readonly key: string
+  readonly body: string
+}
+
 export interface WriteRequest {
   readonly intent: Intent
-  readonly idempotency: { readonly key: string; readonly requestHash: string } | null
+  readonly idempotency: RequestKey | null
   readonly dryRun: boolean
   /**
    * Pure. Runs with the log locked, on the state that the lock froze; also where it is compiled.
@@ -203,6 +217,10 @@ export interface Store {
     readonly before: number | null
     readonly limit: number
   }): Promise<readonly DenialRecord[]>
+  /** Kept answers whose bodies begin so, at most `limit`. */
+  keptAnswers(prefix: string, limit: number): Promise<readonly KeptAnswer[]>
+  /** Gives a kept answer other bytes that mean the same; nothing where it has changed or gone. */
+  replaceAnswer(answer: KeptAnswer, body: string): Promise<void>
   /** All principals as they are now. */
   principals(): Promise<readonly Resource<'principal'>[]>
   /** Notes when principals were last seen, by id; an earlier time changes nothing. */

@@ -1,6 +1,7 @@
 import { sha256 } from '@signalbox/host'
-import { ChainCheck } from '@signalbox/model'
-import { createHarness, put } from './test-harness.ts'
+import { ChainCheck, ok } from '@signalbox/model'
+import { type WriteRequest } from './store.ts'
+import { change, createHarness, put } from './test-harness.ts'
 
 const harness = createHarness()
 
@@ -137,6 +138,31 @@ describe('denials', () => {
     await store.recordDenials([denial(2, '2026-03-31T00:00:00.000Z')])
     expect(await store.denials({ before: null, limit: 9 })).toHaveLength(2)
     await store.recordDenials([denial(3, '2026-04-02T00:00:00.000Z')])
+    const kept = await store.denials({ before: null, limit: 9 })
+    expect(kept.map(({ requestId }) => requestId)).toEqual(['r3', 'r2'])
+  })
+
+  it('are kept as long as the settings say, from the next one on', async () => {
+    const store = await harness.open()
+    const settings = (denialsKeptDays: number): WriteRequest => ({
+      ...change(() => []),
+      decide: (now) => {
+        const spec = {
+          clientAuth: 'permissive',
+          implicitPolicy: 'default',
+          denialsKeptDays,
+        } as const
+        const version = (now.settings.get('default')?.version ?? 0) + 1
+        const type = version === 1 ? 'settings.created' : 'settings.updated'
+        return ok([{ type, resource: 'settings', id: 'default', version, spec }])
+      },
+    })
+    await store.recordDenials([denial(1)])
+    await store.write(settings(365))
+    await store.recordDenials([denial(2, '2026-06-01T00:00:00.000Z')])
+    expect(await store.denials({ before: null, limit: 9 })).toHaveLength(2)
+    await store.write(settings(1))
+    await store.recordDenials([denial(3, '2026-06-01T12:00:00.000Z')])
     const kept = await store.denials({ before: null, limit: 9 })
     expect(kept.map(({ requestId }) => requestId)).toEqual(['r3', 'r2'])
   })

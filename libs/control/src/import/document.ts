@@ -17,7 +17,7 @@ export interface Unmapped {
 }
 
 export interface Imported {
-  readonly config: Required<Omit<ConfigDocument, 'settings'>>
+  readonly config: Required<Pick<ConfigDocument, 'backends' | 'routes' | 'policies'>>
   readonly unmapped: readonly Unmapped[]
 }
 

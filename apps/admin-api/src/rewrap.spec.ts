@@ -1,0 +1,149 @@
+// A rotation of the master key, in the order of docs/secrets.md, over real HTTP on a real Postgres.
+import { keyIdOf, seal, silentLog } from '@signalbox/host'
+import { manualClock } from '@signalbox/testing'
+import { type Api, type Call, type Called, MASTER_KEY, startApi, TOKENS } from './api-harness.ts'
+import { CHECKPOINT_MS, Checkpoints } from './checkpoints.ts'
+
+const NEW_KEY = new Uint8Array(32).map((_, i) => 255 - i)
+const [OLD, NEW] = [keyIdOf(MASTER_KEY), keyIdOf(NEW_KEY)]
+const BOTH = { masterKey: NEW_KEY, previousMasterKeys: [MASTER_KEY] }
+let api: Api
+beforeEach(async () => {
+  api = await startApi()
+})
+afterEach(() => api.end())
+
+type Ask = (method: string, path: string, options?: Call) => Promise<Called>
+const fill = async (call: Ask) => {
+  await call('POST', 'secrets', { body: { id: 's', spec: { value: 'sk-one' } } })
+  await api.add('own', { apiKey: 'sk-two' })
+  await api.add('refers', { credential: { secret: 's' } })
+  const headers = { 'idempotency-key': 'k' }
+  return call('POST', 'keys', { body: { id: 'k', spec: {} }, headers })
+}
+
+it('leaves nothing under the former key, and interrupts nobody', async () => {
+  const made = await fill(api.call)
+  const { call } = await api.again(BOTH)
+  const before = await call('GET', 'secrets/status')
+  expect(before.json).toMatchObject({
+    ...{ key: NEW, previousKeys: [OLD], remaining: 2, missing: [], answersRemaining: 1 },
+    keys: [
+      { key: NEW, state: 'current', secrets: 0, backends: 0 },
+      { key: OLD, state: 'previous', secrets: 1, backends: 1 },
+    ],
+  })
+  const exported = (await call('GET', 'config')).json
+  const headers = { 'idempotency-key': 'k' }
+  const replay = await call('POST', 'keys', { body: { id: 'k', spec: {} }, headers })
+  expect([replay.status, replay.text]).toEqual([201, made.text])
+
+  const rewrapped = await call('POST', 'secrets/rewrap')
+  expect(rewrapped.json).toMatchObject({ resealed: 2, remaining: 0, revision: 5 })
+  expect((await call('POST', 'secrets/rewrap')).json).toMatchObject({ resealed: 0, revision: 5 })
+  const applied = await call('PUT', 'config?prune=true', { body: exported })
+  expect(applied.json.changes).toEqual([])
+
+  const { call: alone } = await api.again({ masterKey: NEW_KEY })
+  expect((await alone('GET', 'secrets/status')).json).toMatchObject({
+    ...{ remaining: 0, missing: [], answersRemaining: 0 },
+    keys: [{ key: NEW, state: 'current', secrets: 1, backends: 1 }],
+  })
+})
+
+it('is for admins, and a dry run writes nothing', async () => {
+  await fill(api.call)
+  const { call } = await api.again(BOTH)
+  const refused = await call('POST', 'secrets/rewrap', { token: TOKENS.operator })
+  expect([refused.status, refused.json.code]).toEqual([403, 'forbidden'])
+  const dry = await call('POST', 'secrets/rewrap?dryRun=true')
+  expect(dry.json.changes).toHaveLength(2)
+  expect((await call('GET', 'secrets/status')).json.remaining).toBe(2)
+})
+
+it('goes in revisions of a bounded size, until nothing remains', async () => {
+  const caPem = 'x'.repeat(60_000)
+  for (const id of ['a', 'b', 'c', 'd', 'e', 'f']) {
+    await api.add(id, { apiKey: `sk-${id}`, tls: { caPem } })
+  }
+  const { call } = await api.again(BOTH)
+  const counts: number[] = []
+  for (let remaining = 1; remaining > 0;) {
+    const { json } = await call('POST', 'secrets/rewrap')
+    counts.push(json.resealed)
+    remaining = json.remaining
+  }
+  expect(counts).toEqual([4, 2])
+})
+
+it('an instance without a key says which one is missing, and goes on with the rest', async () => {
+  await fill(api.call)
+  const { call } = await api.again({ masterKey: NEW_KEY })
+  const status = await call('GET', 'secrets/status')
+  expect(status.json).toMatchObject({ remaining: 0, missing: ['secret/s', 'backend/own'] })
+  expect((await call('PATCH', 'backends/own', { body: { spec: { weight: 2 } } })).status).toBe(200)
+  const replay = await call('POST', 'keys', {
+    ...{ body: { id: 'k', spec: {} }, headers: { 'idempotency-key': 'k' } },
+  })
+  expect([replay.status, replay.json.code]).toEqual([422, 'idempotency_mismatch'])
+})
+
+describe('a rollback over a rotation', () => {
+  const weight = (call: Ask, value: number) =>
+    call('PATCH', 'backends/own', { body: { spec: { weight: value } } })
+  const back = (call: Ask, toRevision: number) => call('POST', 'rollback', { body: { toRevision } })
+
+  it('keeps the new seal of what is the same credential', async () => {
+    await fill(api.call)
+    const { call } = await api.again(BOTH)
+    await call('POST', 'secrets/rewrap')
+    await weight(call, 7)
+    const { call: alone } = await api.again({ masterKey: NEW_KEY })
+    expect((await back(alone, 3)).status).toBe(200)
+    expect((await alone('GET', 'backends/own')).json.spec.weight).toBe(1)
+    expect((await alone('GET', 'secrets/status')).json.missing).toEqual([])
+  })
+
+  it('seals anew what it brings back, and is refused where the key has gone', async () => {
+    await fill(api.call)
+    await api.call('PATCH', 'backends/own', { body: { spec: { apiKey: 'sk-three' } } })
+    const { call } = await api.again(BOTH)
+    await call('POST', 'secrets/rewrap')
+    const { call: alone } = await api.again({ masterKey: NEW_KEY })
+    const refused = await back(alone, 4)
+    expect([refused.status, refused.json.code]).toEqual([409, 'master_key_missing'])
+    expect(refused.json.detail).toContain(OLD)
+    expect((await back(call, 4)).status).toBe(200)
+    expect((await alone('GET', 'secrets/status')).json).toMatchObject({
+      ...{ missing: [], remaining: 0 },
+    })
+  })
+})
+
+it('checkpoints of a former key are passed over once a later one is good', async () => {
+  await fill(api.call)
+  const clock = manualClock()
+  const sign = async (masterKey: Uint8Array) => {
+    const config = { fleet: 'default', masterKey }
+    const checkpoints = new Checkpoints({ config, store: api.store, clock, log: silentLog })
+    clock.advance(CHECKPOINT_MS)
+    await checkpoints.stop()
+  }
+  await sign(MASTER_KEY)
+  const { call: both } = await api.again(BOTH)
+  expect((await both('GET', 'audit/verify')).json).toMatchObject({ ok: true, checkpoints: 1 })
+  const { call: alone } = await api.again({ masterKey: NEW_KEY })
+  expect((await alone('GET', 'audit/verify')).json).toMatchObject({
+    ok: false,
+    problems: [{ message: 'its checkpoint: not signed with this key' }],
+  })
+  await both('POST', 'secrets/rewrap')
+  await sign(NEW_KEY)
+  expect((await alone('GET', 'audit/verify')).json).toMatchObject({ ok: true, checkpoints: 1 })
+})
+
+it('text that was sealed elsewhere is never taken in', async () => {
+  const sealed = seal('sk', MASTER_KEY, 'default/secret/s')
+  const spec = { sealed, fingerprint: 'f' }
+  expect((await api.call('POST', 'secrets', { body: { id: 's', spec } })).status).toBe(422)
+})

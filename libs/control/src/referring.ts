@@ -1,0 +1,71 @@
+import {
+  type ResourceName,
+  type RouteSpec,
+  secretOf,
+  SETTINGS_ID,
+  type SettingsSpec,
+} from '@signalbox/model'
+import { allIn, type View } from './view.ts'
+
+/** How many resources a message names before it says "and N more". */
+export const NAMED_MAX = 20
+
+/** The kinds that others refer to by name, each after those that refer to it. */
+export const REFERRED = ['backend', 'policy', 'secret'] as const
+export type Referred = (typeof REFERRED)[number]
+
+export interface User {
+  readonly resource: 'route' | 'backend' | 'settings'
+  readonly id: string
+  readonly refersTo: readonly string[]
+}
+
+/** Everybody who could refer to a resource of this kind, as the commands have left them. */
+export function* referredBy(view: View, resource: Referred): Generator<User> {
+  if (resource === 'secret') {
+    for (const [id, spec] of allIn(view, 'backend')) {
+      const secret = secretOf(spec)
+      if (secret !== undefined) yield { resource: 'backend', id, refersTo: [secret] }
+    }
+    return
+  }
+  for (const [id, route] of allIn(view, 'route')) {
+    yield { resource: 'route', id, refersTo: namedIn(route, resource) }
+  }
+  if (resource !== 'policy') return
+  for (const [id, { implicitPolicy }] of allIn(view, 'settings')) {
+    yield { resource: 'settings', id, refersTo: policyOf(implicitPolicy) }
+  }
+}
+
+function namedIn(route: RouteSpec, resource: 'backend' | 'policy'): readonly string[] {
+  if (resource === 'policy') return [route.policy]
+  return route.tiers.flatMap((tier) => tier.targets.flatMap((target) => target.backend ?? []))
+}
+
+/** Settings that were stored before they named one have none. */
+function policyOf(policy: SettingsSpec['implicitPolicy'] | undefined): readonly string[] {
+  return policy === undefined ? [] : [policy]
+}
+
+/**
+ * What a cascade deletes with a resource: all that refer to it, and all that refer to those.
+ * Settings stay, so that their reference is refused as any other.
+ */
+export function referringTo(view: View, resource: ResourceName, id: string): readonly User[] {
+  const kind = REFERRED.find((one) => one === resource)
+  if (!kind) return []
+  const users = [...referredBy(view, kind)].filter(
+    (user) => user.resource !== 'settings' && user.refersTo.includes(id),
+  )
+  return users.flatMap((user) => [user, ...referringTo(view, user.resource, user.id)])
+}
+
+export function userOf({ resource, id }: User): string {
+  return resource === 'settings' && id === SETTINGS_ID ? 'settings' : `${resource} ${id}`
+}
+
+export function nameSome(names: readonly string[]): string {
+  const shown = names.slice(0, NAMED_MAX).join(', ')
+  return names.length > NAMED_MAX ? `${shown} and ${names.length - NAMED_MAX} more` : shown
+}
