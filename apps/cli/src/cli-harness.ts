@@ -10,6 +10,7 @@ import { createMetrics, OPEN_METRICS, silentLog, systemClock } from '@signalbox/
 import { type Heartbeat } from '@signalbox/model'
 import { openStore, type Store } from '@signalbox/store'
 import { freshDatabase } from '@signalbox/testing'
+import { type Input } from './io.ts'
 import { runCli } from './run-cli.ts'
 
 export const TOKENS = {
@@ -29,6 +30,8 @@ export interface Done {
 
 export interface RunOptions {
   readonly stdin?: string
+  /** stdin is a terminal; hears when it is told to show nothing, and to show again. */
+  readonly rawMode?: (raw: boolean) => void
   readonly env?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal
   readonly tty?: boolean
@@ -55,7 +58,7 @@ export function makeFolder(env: Readonly<Record<string, string>> = {}): Folder {
       cwd: path,
       home: join(path, 'home'),
       platform: options.platform ?? 'linux',
-      stdin: lines(options.stdin ?? ''),
+      stdin: inputOf(options),
       stdout: out.stream,
       stderr: err.stream,
       signal: options.signal ?? new AbortController().signal,
@@ -71,6 +74,11 @@ export function makeFolder(env: Readonly<Record<string, string>> = {}): Folder {
     },
     remove: () => rmSync(path, { recursive: true, force: true }),
   }
+}
+
+function inputOf({ stdin = '', rawMode }: RunOptions): Input {
+  const text = lines(stdin)
+  return rawMode ? Object.assign(text, { isTTY: true, setRawMode: rawMode }) : text
 }
 
 async function* lines(text: string): AsyncGenerator<string> {

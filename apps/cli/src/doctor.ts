@@ -3,9 +3,11 @@ import { type FleetAnswer, type Status } from './answers.ts'
 import { type AdminClient, type Answered } from './client.ts'
 import { type Connection, isLoopback } from './connection.ts'
 import { type Context } from './context.ts'
+import { checkKeys } from './doctor-keys.ts'
 import { adviseLimits } from './doctor-limits.ts'
 import { EXIT, type ExitCode, Failure } from './failure.ts'
 import { plain } from './paint.ts'
+import { type SealedStatus } from './secrets.ts'
 
 const CLOCK_MS_MAX = 5_000
 const NAMED_MAX = 10
@@ -62,7 +64,9 @@ async function checkServer(client: AdminClient): Promise<readonly Check[]> {
     client.get<{ items: readonly Status[] }>('status'),
   )
   const backends = 'state' in statuses ? statuses : checkBackends(statuses.value.items)
-  return [...checks, token, ...checkFleet(fleet.value), backends]
+  const sealed = await attempt('master key', () => client.get<SealedStatus>('secrets/status'))
+  const keys = 'state' in sealed ? sealed : checkKeys(sealed.value)
+  return [...checks, token, ...checkFleet(fleet.value), backends, keys]
 }
 
 async function attempt<Value>(

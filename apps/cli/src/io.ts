@@ -7,6 +7,12 @@ export interface Output {
   readonly isTTY?: boolean
 }
 
+/** Where text comes from; a terminal can be told not to show what is typed. */
+export interface Input extends AsyncIterable<string | Uint8Array> {
+  readonly isTTY?: boolean
+  setRawMode?(raw: boolean): unknown
+}
+
 /** All that the command knows of the machine it runs on. */
 export interface Io {
   readonly env: Env
@@ -14,7 +20,7 @@ export interface Io {
   readonly cwd: string
   readonly home: string
   readonly platform: string
-  readonly stdin: AsyncIterable<string | Uint8Array>
+  readonly stdin: Input
   readonly stdout: Output
   readonly stderr: Output
   /** Aborts when somebody interrupts (Ctrl-C). */

@@ -134,7 +134,7 @@ describe('doctor', () => {
     expect([code, json.ok]).toEqual([0, true])
     const states = json.checks.map((one: { name: string; state: string }) => [one.name, one.state])
     const names = ['address', 'admin API', 'readiness', 'clock', 'token', 'proxies', 'lag']
-    const all = [...names, 'refusals', 'probe', 'backends']
+    const all = [...names, 'refusals', 'probe', 'backends', 'master key']
     expect(states).toEqual(all.map((name) => [name, 'ok']))
     expect(out).not.toContain(TOKENS.admin)
     await bus.close()

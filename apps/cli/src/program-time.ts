@@ -31,7 +31,12 @@ export function addTimeCommands(program: Command, bind: Bind): void {
       (await import('./time.ts')).rollback(context, revision, options),
     ),
   )
-  addWriteOptions(program.command('delete <kind> <id>').description('delete one resource')).action(
+  addWriteOptions(
+    program
+      .command('delete <kind> <id>')
+      .description('delete one resource')
+      .option('--cascade', 'and what refers to it'),
+  ).action(
     bind(async (context, [kind = '', id = ''], options) =>
       (await import('./time.ts')).remove(context, { kind, id }, options),
     ),

@@ -4,6 +4,7 @@ import { addAuditCommands } from './program-audit.ts'
 import { addIdentityCommands } from './program-identities.ts'
 import { addObservingCommands } from './program-observing.ts'
 import { addWriteOptions, asOfOption, gather } from './program-options.ts'
+import { addSecretCommands } from './program-secrets.ts'
 import { addTimeCommands } from './program-time.ts'
 import { type Context } from './context.ts'
 import { type ExitCode } from './failure.ts'
@@ -37,6 +38,7 @@ export function createProgram(bind: Bind): Command {
   addTimeCommands(program, bind)
   addAuditCommands(program, bind)
   addIdentityCommands(program, bind)
+  addSecretCommands(program, bind)
   addObservingCommands(program, bind)
   return program
 }
@@ -44,7 +46,9 @@ export function createProgram(bind: Bind): Command {
 function addResourceCommands(program: Command, bind: Bind): void {
   program
     .command('get <kind> [id]')
-    .description('list backends, routes, policies, sets, keys, principals or settings, or show one')
+    .description(
+      'list backends, routes, policies, sets, keys, principals, settings, secrets, or one',
+    )
     .addOption(asOfOption())
     .option('-l, --label <label>', 'only with this label: name, or name=value')
     .option('-o, --output <shape>', 'table, json or yaml')

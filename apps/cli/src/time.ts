@@ -131,12 +131,12 @@ export async function rollback(
 export async function remove(
   context: Context,
   { kind, id }: { readonly kind: string; readonly id: string },
-  { dryRun, wait, reason }: WriteFlags,
+  { dryRun, wait, reason, cascade }: WriteFlags & { readonly cascade?: boolean },
 ): Promise<ExitCode> {
   const named = { resource: parseKind(kind), id }
   const client = await context.client()
   const { text, headers } = await client.send('DELETE', pathOf(named), {
-    query: { dryRun, wait: dryRun ? undefined : wait },
+    query: { cascade, dryRun, wait: dryRun ? undefined : wait },
     reason: reason ?? `signalbox delete ${kind} ${id}`,
   })
   // A deletion answers with no body; what it did is known all the same.
