@@ -75,7 +75,7 @@ export async function readBetween(
   })
 }
 
-/** One resource as it was at a revision; null where it was not, or the log does not reach so far. */
+/** One resource as it was at a revision; null where it was not, or the log is not so long. */
 export async function readResourceAt<Name extends ResourceName>(
   { pool, fleet }: Source,
   { resource, id }: { readonly resource: Name; readonly id: string },
