@@ -87,7 +87,8 @@ describe('apply', () => {
 describe('apply --wait', () => {
   it('tells that a proxy has it', async () => {
     const proxy = at.connect()
-    proxy.sendHeartbeat(await at.heartbeat(1))
+    proxy.sendHeartbeat(await at.heartbeat(0))
+    proxy.onRevision(async ({ revision }) => proxy.sendHeartbeat(await at.heartbeat(revision)))
     const { code, out } = await at.run(['apply', '-f', 'all.yaml', '--wait', '20s'])
     expect(out).toMatch(/proxies: 1 applied, 0 pending, 0 refused \(\d+ ms\)\n$/)
     expect(code).toBe(0)

@@ -87,7 +87,7 @@ async function runInitdb(
   folder: string,
   { initdb, user, password, sync }: InitOptions,
 ): Promise<void> {
-  const secrets = own(mkdtempSync(join(tmpdir(), 'signalbox-initdb-')), user)
+  const secrets = own(mkdtempSync(join(tmpdir(), `signalbox-initdb-${process.pid}-`)), user)
   const passwordFile = join(secrets, 'password')
   try {
     writeFileSync(passwordFile, `${password}\n`, { mode: SECRET_MODE })

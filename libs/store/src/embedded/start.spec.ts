@@ -91,7 +91,8 @@ describe('the embedded Postgres', () => {
     const shown = spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' })
     expect(shown.stdout).toContain(dataDir())
     expect(shown.stdout).not.toContain(PASSWORD)
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith('signalbox-initdb'))).toEqual([])
+    const mine = `signalbox-initdb-${process.pid}-`
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith(mine))).toEqual([])
     expect(readdirSync(folder)).toEqual(['postgres'])
   })
 
