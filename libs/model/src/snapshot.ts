@@ -1,4 +1,4 @@
-import { type Head, GENESIS_HASH } from './event.ts'
+import { EVENT_SCHEMA, type Head, GENESIS_HASH } from './event.ts'
 import {
   DEFINITIONS,
   type PluralOf,
@@ -7,6 +7,7 @@ import {
   RESOURCES,
 } from './resource.ts'
 import { err, ok, type Result } from './result.ts'
+import { upcastSpec } from './upcast.ts'
 
 type Collections = {
   readonly [Name in ResourceName as PluralOf<Name>]: ReadonlyMap<string, Resource<Name>>
@@ -41,8 +42,9 @@ export function collection<Name extends ResourceName>(
 }
 
 const FORMAT = 4
-/** The format in which a kind first appeared; an older text has none of it. */
-const SINCE: Partial<Record<ResourceName, number>> = { secret: 4 }
+/** The schema in which a kind first appeared; an older text has none of it. */
+const SINCE: Partial<Record<ResourceName, number>> = { secret: 2 }
+/** Said no schema: that was the first. */
 const FORMAT_OLDEST = 3
 /** Resources of one piece. */
 const PIECE = 1_000
@@ -56,7 +58,7 @@ export function encodeSnapshot(snapshot: Snapshot): string {
 
 /** The same text in pieces, so that whoever makes a long one can do other things in between. */
 export function* snapshotPieces(snapshot: Snapshot): Generator<string> {
-  yield JSON.stringify({ format: FORMAT, head: snapshot.head }).slice(0, -1)
+  yield JSON.stringify({ format: FORMAT, schema: EVENT_SCHEMA, head: snapshot.head }).slice(0, -1)
   for (const name of RESOURCES) {
     const all = [...collection(snapshot, name).values()]
     yield `,${JSON.stringify(DEFINITIONS[name].plural)}:[`
@@ -78,12 +80,36 @@ export function decodeSnapshot(text: string): Result<Snapshot, string> {
     return err(`format ${String(format)}, expected ${FORMAT}`)
   }
   if (!isHead(data.head)) return err('no head')
+  const schema = format === FORMAT_OLDEST ? 1 : data['schema']
+  if (!isReadable(schema))
+    return err(`schema ${String(schema)}, this version reads ${EVENT_SCHEMA}`)
   const listOf = (name: ResourceName) =>
-    format < (SINCE[name] ?? FORMAT_OLDEST) ? [] : data[DEFINITIONS[name].plural]
+    schema < (SINCE[name] ?? 1) ? [] : data[DEFINITIONS[name].plural]
   const read = new Map(RESOURCES.map((name) => [name, byId(listOf(name))]))
   const wrong = RESOURCES.find((name) => !read.get(name))
   if (wrong) return err(`${DEFINITIONS[wrong].plural} are missing or have a duplicate id`)
-  return ok(snapshotFrom(data.head, (name) => read.get(name) ?? new Map()))
+  return upcast(data.head, read, schema)
+}
+
+function isReadable(schema: unknown): schema is number {
+  return Number.isSafeInteger(schema) && Number(schema) >= 1 && Number(schema) <= EVENT_SCHEMA
+}
+
+function upcast(
+  head: Head,
+  read: ReadonlyMap<ResourceName, Map<string, Resource> | undefined>,
+  schema: number,
+): Result<Snapshot, string> {
+  try {
+    for (const [name, all] of schema < EVENT_SCHEMA ? read : []) {
+      for (const [id, one] of all ?? []) {
+        all?.set(id, { ...one, spec: upcastSpec(name, one.spec, schema) })
+      }
+    }
+  } catch (error) {
+    return err(error instanceof Error ? error.message : 'cannot be read')
+  }
+  return ok(snapshotFrom(head, (name) => read.get(name) ?? new Map()))
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

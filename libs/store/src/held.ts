@@ -7,6 +7,7 @@ import {
   RESOURCES,
   type Snapshot,
   snapshotFrom,
+  upcastBody,
 } from '@signalbox/model'
 import type pg from 'pg'
 import { readHeadOf, readMessages, readWholeCollection, ROWS } from './read.ts'
@@ -20,7 +21,8 @@ const CATCH_UP_MAX = 1_000
 const LARGE = `SELECT name FROM unnest($2::text[]) AS name
   WHERE (SELECT count(*) FROM (
     SELECT 1 FROM resource WHERE fleet = $1 AND resource = name LIMIT $3 + 1) found) > $3`
-const NAMED = `SELECT r.resource, r.id, r.version, r.revision, r.created_at, r.updated_at, r.spec
+const NAMED = `SELECT r.resource, r.id, r.version, r.revision, r.created_at, r.updated_at,
+    r.schema, r.spec
   FROM unnest($2::text[], $3::text[]) AS named (resource, id)
   JOIN resource r ON r.fleet = $1 AND r.resource = named.resource AND r.id = named.id`
 
@@ -76,7 +78,10 @@ export async function catchUp(
   const [first] = messages
   // Another log in the same place (a restored backup) would not follow what is cached.
   if (first && first.previousHash !== known?.hash) return readHeld(client, holding)
-  const state = messages.reduce((before, one) => project(before, one, bodyOf(one)), cache.snapshot)
+  const state = messages.reduce(
+    (before, one) => project(before, one, upcastBody(bodyOf(one))),
+    cache.snapshot,
+  )
   return isSame(state.head, head) ? heldOf(state, cache.large, heldMax) : readHeld(client, holding)
 }
 

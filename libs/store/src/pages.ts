@@ -11,8 +11,8 @@ const FILTERS = `AND id COLLATE "C" > $3
   AND ($5::text IS NULL OR spec ->> 'kind' = $5)
   AND ($6::text IS NULL OR (jsonb_typeof(spec -> 'labels') = 'object' AND spec -> 'labels' ? $6
     AND ($7::text IS NULL OR spec -> 'labels' ->> $6 = $7)))`
-const NOW = `SELECT resource, id, version, revision, created_at, updated_at, spec FROM resource
-  WHERE fleet = $1 AND resource = $2 ${FILTERS} ORDER BY id COLLATE "C" LIMIT $8`
+const NOW = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
+  FROM resource WHERE fleet = $1 AND resource = $2 ${FILTERS} ORDER BY id COLLATE "C" LIMIT $8`
 /**
  * The index has the order of a page. The planner cannot know what a filter on a spec lets through,
  * and would rather sort a million rows.
@@ -20,8 +20,8 @@ const NOW = `SELECT resource, id, version, revision, created_at, updated_at, spe
 const IN_ORDER = 'SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off'
 const THEN = `
   WITH last AS (
-    SELECT DISTINCT ON (id COLLATE "C") resource, id, version, revision, spec FROM event
-    WHERE fleet = $1 AND resource = $2 AND revision <= $9 AND id COLLATE "C" > $3
+    SELECT DISTINCT ON (id COLLATE "C") resource, id, version, revision, schema, spec
+    FROM event WHERE fleet = $1 AND resource = $2 AND revision <= $9 AND id COLLATE "C" > $3
     ORDER BY id COLLATE "C", version DESC),
   page AS (
     SELECT * FROM last WHERE spec IS NOT NULL ${FILTERS} ORDER BY id COLLATE "C" LIMIT $8)

@@ -15,11 +15,12 @@ import { resourceOf, type ResourceRow } from './rows.ts'
 const TOUCHED = `SELECT DISTINCT resource, id FROM event
   WHERE fleet = $1 AND revision > $2 AND revision <= $3 ORDER BY resource, id`
 /** The last event of each named resource at or before a revision; created_at is its creation's. */
-const NAMED_THEN = `SELECT last.resource, last.id, last.version, last.revision, last.spec,
+const NAMED_THEN = `SELECT last.resource, last.id, last.version, last.revision, last.schema,
+    last.spec,
     updated.committed_at AS updated_at, created.committed_at AS created_at
   FROM unnest($2::text[], $3::text[]) AS named (resource, id)
   CROSS JOIN LATERAL (
-    SELECT resource, id, version, revision, spec FROM event e
+    SELECT resource, id, version, revision, schema, spec FROM event e
     WHERE e.fleet = $1 AND e.resource = named.resource AND e.id = named.id AND e.revision <= $4
     ORDER BY e.version DESC LIMIT 1) last
   JOIN revision updated ON updated.fleet = $1 AND updated.revision = last.revision

@@ -3,7 +3,7 @@ import { withClient } from './database.ts'
 import { type Source } from './read.ts'
 import { resourceOf, type ResourceRow } from './rows.ts'
 
-const PRINCIPALS = `SELECT resource, id, version, revision, created_at, updated_at, spec
+const PRINCIPALS = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
   FROM resource WHERE fleet = $1 AND resource = 'principal'`
 const NOTE_USES = `INSERT INTO last_use (fleet, principal, at)
   SELECT $1, * FROM unnest($2::text[], $3::timestamptz[])

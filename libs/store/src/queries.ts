@@ -1,4 +1,4 @@
-import { type Resource, type ResourceName } from '@signalbox/model'
+import { type Resource, type ResourceName, type Spec, upcastSpec } from '@signalbox/model'
 import { isNotNow, unavailable } from './database.ts'
 import { type PrismaClient } from './generated/client.ts'
 import { type ChangeRow, readChanges, type Source } from './read.ts'
@@ -42,7 +42,7 @@ export async function readResource<Name extends ResourceName>(
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
     // Written by append_revision() from a spec that decide() had checked.
-    spec: row.spec as unknown as Resource<Name>['spec'],
+    spec: upcastSpec(name, row.spec as unknown as Spec, row.schema) as Resource<Name>['spec'],
   }
 }
 

@@ -25,8 +25,8 @@ const HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHER
 const HEAD_AT = 'SELECT epoch, revision, hash FROM revision WHERE fleet = $1 AND revision = $2'
 /** Rows of one statement: more would hold up everything else meanwhile. */
 export const ROWS = 2_000
-const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, spec FROM resource
-  WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
+const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
+  FROM resource WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
   ORDER BY id COLLATE "C" LIMIT $4`
 /** Bytes of the bodies that one reading of messages answers, beside the first. */
 const MESSAGES_BYTES_MAX = 4 * 1024 * 1024
@@ -40,7 +40,7 @@ const MESSAGES_AFTER = `
 /** Each resource's last event at or before a revision; created_at is its last creation's. */
 const RESOURCES_AS_OF = `
   WITH last AS (
-    SELECT DISTINCT ON (resource, id) resource, id, version, revision, spec
+    SELECT DISTINCT ON (resource, id) resource, id, version, revision, schema, spec
     FROM event WHERE fleet = $1 AND revision <= $2 AND resource = ANY ($3)
     ORDER BY resource, id, version DESC)
   SELECT last.*, updated.committed_at AS updated_at, created.committed_at AS created_at

@@ -7,6 +7,7 @@ import {
   type Snapshot,
   snapshotFrom,
   type Spec,
+  upcastSpec,
 } from '@signalbox/model'
 
 export interface HeadRow {
@@ -32,6 +33,8 @@ export interface ResourceRow {
   readonly revision: string
   readonly created_at: Date
   readonly updated_at: Date
+  /** Of the shapes that the spec was written in. */
+  readonly schema: number
   readonly spec: Spec
 }
 
@@ -52,7 +55,7 @@ export function messageOf(row: RevisionRow, lineage: string): RevisionMessage {
   }
 }
 
-/** The bytes were made by us and hashed: parsing them is not a border. */
+/** As it was written. The bytes were made by us and hashed: parsing them is not a border. */
 export function bodyOf(message: { readonly body: string }): RevisionBody {
   return JSON.parse(message.body) as RevisionBody
 }
@@ -64,7 +67,7 @@ export function resourceOf(row: ResourceRow): Resource {
     revision: Number(row.revision),
     createdAt: row.created_at.toISOString(),
     updatedAt: row.updated_at.toISOString(),
-    spec: row.spec,
+    spec: upcastSpec(row.resource, row.spec, row.schema),
   }
 }
 

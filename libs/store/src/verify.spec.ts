@@ -82,7 +82,7 @@ describe('reading the whole log', () => {
     ],
     ['DELETE FROM resource', "4: the state's backend b1 is missing"],
     [
-      `INSERT INTO resource SELECT fleet, resource, 'extra', version, revision, created_at, updated_at, spec FROM resource`,
+      `INSERT INTO resource SELECT fleet, resource, 'extra', version, revision, created_at, updated_at, spec, schema FROM resource`,
       "4: the state's backend extra is in no revision",
     ],
   ])('finds what was changed beside the log: %s', async (sql, problem) => {

@@ -2,6 +2,12 @@
 -- server took over, and what was committed last may be missing. Then a new epoch begins.
 ALTER TABLE log_head ADD COLUMN system_identifier text, ADD COLUMN timeline integer;
 
+-- The number of the shapes that a spec was written in: a reader makes today's out of it.
+ALTER TABLE resource ADD COLUMN schema integer NOT NULL DEFAULT 1;
+UPDATE resource r SET schema = e.schema FROM event e
+WHERE e.fleet = r.fleet AND e.resource = r.resource AND e.id = r.id AND e.version = r.version;
+ALTER TABLE resource ALTER COLUMN schema DROP DEFAULT;
+
 -- As before, but the first revision of an epoch may be empty: it tells everybody that it began.
 -- Appends one revision whose canonical JSON is p_body. The caller holds the lock on log_head. What
 -- the bytes say about their place in the log must be so, and their hash must be the caller's.
@@ -46,12 +52,13 @@ BEGIN
   WHERE e.fleet = p_fleet AND e.revision = next AND e.spec IS NULL
     AND r.fleet = p_fleet AND r.resource = e.resource AND r.id = e.id;
 
-  INSERT INTO resource (fleet, resource, id, version, revision, created_at, updated_at, spec)
-  SELECT fleet, resource, id, version, revision, at, at, spec
+  INSERT INTO resource
+    (fleet, resource, id, version, revision, created_at, updated_at, schema, spec)
+  SELECT fleet, resource, id, version, revision, at, at, schema, spec
   FROM event WHERE fleet = p_fleet AND revision = next AND spec IS NOT NULL
   ON CONFLICT (fleet, resource, id) DO UPDATE
   SET version = excluded.version, revision = excluded.revision,
-      updated_at = excluded.updated_at, spec = excluded.spec;
+      updated_at = excluded.updated_at, schema = excluded.schema, spec = excluded.spec;
 
   UPDATE log_head SET revision = next, hash = p_hash, position = head.position + appended
   WHERE fleet = p_fleet;
