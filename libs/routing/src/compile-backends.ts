@@ -3,13 +3,17 @@ import { credentialOf } from './credential.ts'
 import { type Problem, type Quarantine } from './quarantine.ts'
 import { type CompiledBackend } from './table.ts'
 
-/** All backends that compile, with their last good specs where the present one does not. */
+/**
+ * All backends that compile, with their last good specs where the present one does not. Sorted by
+ * id, so that every process has the targets of a route in the same order: what round robin did in
+ * one can be made again in another.
+ */
 export function compileBackends(
   snapshot: Snapshot,
   { previous, problems }: Quarantine,
 ): readonly CompiledBackend[] {
   const backends: CompiledBackend[] = []
-  for (const [id, { revision, spec }] of snapshot.backends) {
+  for (const [id, { revision, spec }] of [...snapshot.backends].sort(byId)) {
     const last = previous?.backendById.get(id)
     const credential = credentialOf({ id, revision, spec }, snapshot)
     // The same object is the same spec: it compiled then, so it compiles now.
@@ -30,6 +34,10 @@ function problemOf(id: string, why: string | BackendSpec): Problem {
   if (typeof why === 'string') return { resource, id, code: 'does_not_compile', message: why }
   const message = `backend ${id} refers to secret ${secretOf(why)}, which does not exist`
   return { resource, id, code: 'dangling_reference', message }
+}
+
+function byId([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number {
+  return one < other ? -1 : 1
 }
 
 const KNOWN_KINDS: ReadonlySet<unknown> = new Set(KINDS)

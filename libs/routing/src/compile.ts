@@ -17,8 +17,7 @@ export interface Compiled {
 /**
  * Compiles a snapshot for look-ups. Never refuses as a whole: a resource that does not compile is
  * named in `problems` and stays as `previous` had it (a new one is left out), while all others
- * move on. The result does not depend on the order of the snapshot's maps, but for the order of
- * backends and of an implicit route's targets.
+ * move on. The result does not depend on the order of the snapshot's maps.
  */
 export function compile(snapshot: Snapshot, discovered: Discovered, previous?: Table): Compiled {
   const quarantine = openQuarantine(previous)

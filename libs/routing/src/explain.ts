@@ -9,6 +9,7 @@ import { hasRoom, type PickContext, usable } from './usable.ts'
 export const REASONS = {
   picked: 'takes the request',
   kept: 'could have taken it; the strategy chose another',
+  not_looked_at: 'the strategy had chosen before it looked at it',
   later_tier: 'of a later tier, which is used only where no earlier one can',
   weight_zero: 'its weight is 0: it drains',
   disabled: 'the backend is disabled',
@@ -51,6 +52,8 @@ export interface Explaining {
   readonly table: Table
   readonly discovered: Discovered
   readonly context: PickContext
+  /** Where only of these something is known; otherwise of all. */
+  readonly looked?: ReadonlySet<CompiledTarget>
 }
 
 /**
@@ -69,7 +72,8 @@ export function explain(model: string, explaining: Explaining): Explanation {
   const usableIn = route.tiers.map((tier) => tier.targets.some((one) => usable(one, context)))
   const first = usableIn.indexOf(true)
   const target = pickFromRoute(route, context)
-  const candidates = candidatesOf(route, { first, target, context })
+  const { looked } = explaining
+  const candidates = candidatesOf(route, { first, target, context, looked })
   const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
   const { policyId: policy } = route
   return {
@@ -87,6 +91,7 @@ interface Decided {
   readonly first: number
   readonly target: CompiledTarget | undefined
   readonly context: PickContext
+  readonly looked: ReadonlySet<CompiledTarget> | undefined
 }
 
 function candidatesOf(route: CompiledRoute, decided: Decided): Candidate[] {
@@ -103,14 +108,15 @@ function candidatesOf(route: CompiledRoute, decided: Decided): Candidate[] {
 }
 
 function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reason {
-  const { first, target: picked, context } = decided
+  const { first, target: picked, context, looked } = decided
   const live = context.live[target.backend.index]
   if (target === picked) return 'picked'
   if (target.weight === 0) return 'weight_zero'
   if (context.tried.includes(target.backend.index)) return 'tried'
   if (!live?.eligible) return 'down'
   if (!hasRoom(target, live)) return 'full'
-  return tier > first && first >= 0 ? 'later_tier' : 'kept'
+  if (tier > first && first >= 0) return 'later_tier'
+  return looked && !looked.has(target) ? 'not_looked_at' : 'kept'
 }
 
 /** The compiler leaves disabled backends out of routes; whoever asks why wants to see them. */

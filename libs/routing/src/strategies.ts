@@ -62,7 +62,7 @@ function weightedRoundRobin(
 /** Tiers up to this size are compared whole; of larger ones, two targets by lot. */
 export const COMPARE_ALL_MAX = 8
 /** Blind draws of a usable target before the tier is walked through instead. */
-const DRAWS_MAX = 8
+export const DRAWS_MAX = 8
 
 /**
  * The lowest expected wait: peak EWMA times the requests that would then be in flight. Two choices
