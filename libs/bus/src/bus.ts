@@ -38,6 +38,19 @@ export interface PublishedSnapshot {
   readonly text: string
 }
 
+/** Records of requests, as they travel to whoever stores them. */
+export interface UsageBatch {
+  /** Whose they are. */
+  readonly proxy: string
+  /** Of this batch; the same when it is sent again. */
+  readonly id: string
+  /** Lines of encodeRecord(), USAGE_BYTES_MAX at most. */
+  readonly text: string
+}
+
+/** Stores a batch; resolves when it is stored, which may be for the second time. */
+export type StoreUsage = (batch: UsageBatch) => Promise<void>
+
 /** The bus did not answer in time or is not connected. The caller tries again later. */
 export class BusUnavailable extends Error {
   override readonly name = 'BusUnavailable'
@@ -81,6 +94,14 @@ export interface Bus {
   onHeartbeat(listener: (heartbeat: Heartbeat) => void): Unsubscribe
   sendStatus(table: StatusTable): void
   onStatus(listener: (table: StatusTable) => void): Unsubscribe
+  /**
+   * At least once: resolves when one of those who store usage has stored the batch; rejects where
+   * nobody does, where it did not work, and after REQUEST_DEADLINE_MS. Then it may be stored all
+   * the same: send it again, under the same id.
+   */
+  deliverUsage(batch: UsageBatch): Promise<void>
+  /** Takes a share of the batches: each goes to one of those who store. */
+  onUsage(store: StoreUsage): Unsubscribe
   /** Asks every probe to send its whole table and every member to send its heartbeat, now. */
   askAround(): void
   onAsked(listener: () => void): Unsubscribe

@@ -9,6 +9,9 @@ import {
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
   SNAPSHOT_DEADLINE_MS,
+  type StoreUsage,
+  type Unsubscribe,
+  type UsageBatch,
 } from '../bus.ts'
 import { listeners } from '../listeners.ts'
 import { requireFits } from '../stream-rules.ts'
@@ -20,7 +23,13 @@ import { type Port } from './port.ts'
  * messages as well; ours have a member `bus`. The parent sends a child only what it listens to.
  */
 
-type Call = 'openStream' | 'publishRevision' | 'publishSnapshot' | 'revisions' | 'latestSnapshot'
+type Call =
+  | 'openStream'
+  | 'publishRevision'
+  | 'publishSnapshot'
+  | 'revisions'
+  | 'latestSnapshot'
+  | 'deliverUsage'
 type Heard = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'asked'
 type Sent = Exclude<Heard, 'revision'>
 
@@ -29,11 +38,14 @@ type ToParent =
   | { readonly bus: 'hear'; readonly lane: Heard; readonly on: boolean }
   | { readonly bus: 'send'; readonly lane: Sent; readonly value?: unknown }
   | { readonly bus: 'ask'; readonly id: number; readonly call: Call; readonly value?: unknown }
+  | { readonly bus: 'stores'; readonly on: boolean }
+  | { readonly bus: 'stored'; readonly id: number; readonly ok: boolean }
 
 type ToChild =
   | { readonly bus: 'connected'; readonly connected: boolean }
   | { readonly bus: 'event'; readonly lane: Heard; readonly value?: unknown }
   | { readonly bus: 'answer'; readonly id: number; readonly value?: unknown }
+  | { readonly bus: 'store'; readonly id: number; readonly value: UsageBatch }
   | {
       readonly bus: 'refuse'
       readonly id: number
@@ -55,6 +67,7 @@ export interface Bridge {
 export function serveBridge(hub: Hub, port: Port): Bridge {
   const bus = hub.connect()
   const heard = new Map<Heard, Cancel>()
+  const usage = new ChildStores((message) => port.postMessage(message))
   let shed = 0
   const post = (message: ToChild) => {
     if (!port.postMessage(message)) shed += 1
@@ -62,6 +75,7 @@ export function serveBridge(hub: Hub, port: Port): Bridge {
   const stop = () => {
     for (const cancel of [...heard.values(), ...cancels]) cancel()
     heard.clear()
+    usage.end()
     void bus.close()
   }
   const take = (message: ToParent) => {
@@ -69,6 +83,8 @@ export function serveBridge(hub: Hub, port: Port): Bridge {
     else if (message.bus === 'bye') stop()
     else if (message.bus === 'send') sendOn(bus, message.lane, message.value)
     else if (message.bus === 'ask') void answer(bus, message).then(post)
+    else if (message.bus === 'stores') usage.set(bus, message.on)
+    else if (message.bus === 'stored') usage.settle(message)
     else if (message.bus === 'hear') {
       const { lane } = message
       heard.get(lane)?.()
@@ -87,6 +103,46 @@ export function serveBridge(hub: Hub, port: Port): Bridge {
     bus.onConnection((connected) => post({ bus: 'connected', connected })),
   ]
   return { shed: () => shed, stop }
+}
+
+/** A child that stores usage, as the hub sees it. */
+class ChildStores {
+  readonly #post: (message: ToChild) => boolean
+  readonly #waiting = new Map<number, PromiseWithResolvers<void>>()
+  #unsubscribe: Cancel = () => {}
+  #nextId = 1
+
+  constructor(post: (message: ToChild) => boolean) {
+    this.#post = post
+  }
+
+  set(bus: Bus, on: boolean): void {
+    this.#unsubscribe()
+    this.#unsubscribe = on ? bus.onUsage((batch) => this.#store(batch)) : () => {}
+  }
+
+  settle({ id, ok }: { readonly id: number; readonly ok: boolean }): void {
+    const one = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    if (ok) one?.resolve()
+    else one?.reject(new BusUnavailable('the batch was not stored'))
+  }
+
+  end(): void {
+    this.#unsubscribe()
+    for (const id of [...this.#waiting.keys()]) this.settle({ id, ok: false })
+  }
+
+  #store(value: UsageBatch): Promise<void> {
+    if (this.#waiting.size >= PENDING_MAX) {
+      return Promise.reject(new BusUnavailable('too many batches wait'))
+    }
+    const id = this.#nextId++
+    const one = Promise.withResolvers<void>()
+    this.#waiting.set(id, one)
+    if (!this.#post({ bus: 'store', id, value })) this.settle({ id, ok: false })
+    return one.promise
+  }
 }
 
 function sendOn(bus: Bus, lane: Sent, value: unknown): void {
@@ -139,6 +195,8 @@ function run(bus: Bus, call: Call, value: unknown): Promise<unknown> {
       return bus.revisions(value as { from: number; to: number })
     case 'latestSnapshot':
       return bus.latestSnapshot()
+    case 'deliverUsage':
+      return bus.deliverUsage(value as UsageBatch)
   }
 }
 
@@ -165,6 +223,7 @@ class BridgeBus implements Bus {
     status: this.#lane<StatusTable>('status'),
     asked: this.#lane<void>('asked'),
   }
+  readonly #stores = new Set<{ readonly store: StoreUsage }>()
   #connected = false
   #nextId = 1
 
@@ -223,6 +282,20 @@ class BridgeBus implements Bus {
     this.#post({ bus: 'send', lane: 'asked' })
   }
 
+  async deliverUsage({ proxy, id, text }: UsageBatch): Promise<void> {
+    await this.#ask('deliverUsage', { proxy, id, text })
+  }
+
+  onUsage(store: StoreUsage): Unsubscribe {
+    const entry = { store }
+    this.#stores.add(entry)
+    if (this.#stores.size === 1) this.#post({ bus: 'stores', on: true })
+    return () => {
+      const last = this.#stores.delete(entry) && this.#stores.size === 0
+      if (last) this.#post({ bus: 'stores', on: false })
+    }
+  }
+
   close(): Promise<void> {
     this.#post({ bus: 'bye' })
     for (const cancel of this.#cancels) cancel()
@@ -246,9 +319,16 @@ class BridgeBus implements Bus {
       const lane = this.#lanes[message.lane] as { emit(value: unknown): void }
       return lane.emit(message.value)
     }
+    if (message.bus === 'store') return void this.#store(message)
     const pending = this.#pending.get(message.id)
     if (message.bus === 'answer') pending?.resolve(message.value)
     else pending?.reject(makeError(message))
+  }
+
+  async #store({ id, value }: Extract<ToChild, { bus: 'store' }>): Promise<void> {
+    const [entry] = this.#stores
+    const stored = entry ? await entry.store(value).then(accepted, refused) : false
+    this.#post({ bus: 'stored', id, ok: stored })
   }
 
   #setConnected(connected: boolean): void {
@@ -292,6 +372,9 @@ class BridgeBus implements Bus {
     }
   }
 }
+
+const accepted = () => true
+const refused = () => false
 
 function makeError({ message, unavailable }: Extract<ToChild, { bus: 'refuse' }>): Error {
   return unavailable ? new BusUnavailable(message) : new Error(message)

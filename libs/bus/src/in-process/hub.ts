@@ -8,6 +8,9 @@ import {
   type PublishedSnapshot,
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
+  type StoreUsage,
+  type Unsubscribe,
+  type UsageBatch,
 } from '../bus.ts'
 import { listeners } from '../listeners.ts'
 import { belongs, judgeStream, requireFits, type StreamOwner, supersedes } from '../stream-rules.ts'
@@ -68,6 +71,7 @@ class HubState {
   readonly #intercept: Intercept
   stream: RevisionStream | null = null
   snapshot: PublishedSnapshot | null = null
+  #turn = 0
 
   constructor(options: { clock: Clock; retention: Retention; intercept: Intercept }) {
     this.clock = options.clock
@@ -81,6 +85,13 @@ class HubState {
 
   broadcast(lane: Lane, deliver: (client: Client) => void): void {
     for (const client of this.clients) this.pass(lane, () => client.connected() && deliver(client))
+  }
+
+  /** Each batch goes to one of those who store, in turn. */
+  storeUsage(batch: UsageBatch): Promise<void> {
+    const stores = [...this.clients].flatMap((one) => (one.connected() ? [...one.stores] : []))
+    const entry = stores[this.#turn++ % stores.length]
+    return entry ? entry.store(batch) : Promise.reject(new BusUnavailable('nobody stores usage'))
   }
 
   openStream(log: OpenedLog): Head {
@@ -106,6 +117,7 @@ class Client implements HubBus {
   readonly heartbeat = listeners<Heartbeat>()
   readonly status = listeners<StatusTable>()
   readonly asked = listeners<void>()
+  readonly stores = new Set<{ readonly store: StoreUsage }>()
   readonly #connection = listeners<boolean>()
   readonly #hub: HubState
   readonly #pending = new Set<(reason: BusUnavailable) => void>()
@@ -176,6 +188,16 @@ class Client implements HubBus {
     this.#send('asked', (client) => client.asked.emit())
   }
 
+  async deliverUsage(batch: UsageBatch): Promise<void> {
+    await this.#ask(() => this.#hub.storeUsage(batch).catch(unavailable))
+  }
+
+  onUsage(store: StoreUsage): Unsubscribe {
+    const entry = { store }
+    this.stores.add(entry)
+    return () => void this.stores.delete(entry)
+  }
+
   close(): Promise<void> {
     this.#connected = false
     this.#hub.clients.delete(this)
@@ -187,7 +209,7 @@ class Client implements HubBus {
     if (this.#connected) this.#hub.broadcast(lane, deliver)
   }
 
-  #ask<Answer>(work: () => Answer): Promise<Answer> {
+  #ask<Answer>(work: () => Answer | Promise<Answer>): Promise<Answer> {
     if (!this.#connected) return Promise.reject(new BusUnavailable('not connected'))
     return new Promise((resolve, reject) => {
       const settle = (act: () => void) => {
@@ -201,11 +223,15 @@ class Client implements HubBus {
       )
       this.#pending.add(fail)
       this.#hub.pass('request', () => {
+        const answered = (answer: Answer) =>
+          this.#hub.pass('answer', () => settle(() => resolve(answer)))
+        const failed = (error: unknown) => this.#hub.pass('answer', () => fail(error))
         try {
           const answer = work()
-          this.#hub.pass('answer', () => settle(() => resolve(answer)))
+          if (answer instanceof Promise) answer.then(answered, failed)
+          else answered(answer)
         } catch (error) {
-          this.#hub.pass('answer', () => fail(error))
+          failed(error)
         }
       })
     })
@@ -214,4 +240,10 @@ class Client implements HubBus {
   #rejectAll(): void {
     for (const reject of [...this.#pending]) reject(new BusUnavailable('connection lost'))
   }
+}
+
+/** Whatever the storing end says, to the sender it means: not now. */
+function unavailable(error: unknown): never {
+  if (error instanceof BusUnavailable) throw error
+  throw new BusUnavailable('the batch was not stored', { cause: error })
 }

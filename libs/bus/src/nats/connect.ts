@@ -10,7 +10,9 @@ import {
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
   SNAPSHOT_DEADLINE_MS,
+  type StoreUsage,
   type Unsubscribe,
+  type UsageBatch,
 } from '../bus.ts'
 import { belongs, requireFits, type StreamOwner } from '../stream-rules.ts'
 import { NatsLink } from './link.ts'
@@ -24,7 +26,9 @@ import {
   readHeartbeat,
   readRevision,
   readStatusTable,
+  readUsage,
   splitStatusTable,
+  usageHeaders,
 } from './wire.ts'
 
 export interface ConnectNatsOptions extends NatsOptions {
@@ -33,6 +37,9 @@ export interface ConnectNatsOptions extends NatsOptions {
   readonly random: () => number
   readonly log: Log
 }
+
+/** What a batch of usage is answered with. */
+const STORED = 'stored'
 
 /** Malformed messages are named in the log at most this often; all are counted. */
 const COMPLAINT_INTERVAL_MS = 10_000
@@ -138,6 +145,34 @@ class NatsBus implements Bus {
 
   onAsked(listener: () => void): Unsubscribe {
     return this.#link.subscribe(this.#subjects.ask, () => listener())
+  }
+
+  deliverUsage(batch: UsageBatch): Promise<void> {
+    return this.#within(REQUEST_DEADLINE_MS, async () => {
+      const answer = await this.#link.require().request(this.#subjects.usage, batch.text, {
+        timeout: REQUEST_DEADLINE_MS,
+        headers: usageHeaders(batch),
+      })
+      if (answer.string() !== STORED) throw new BusUnavailable('the batch was not stored')
+    })
+  }
+
+  onUsage(store: StoreUsage): Unsubscribe {
+    const { usage, usageQueue } = this.#subjects
+    const take = (message: Msg) => {
+      const batch = readUsage({ headers: message.headers, data: message.data })
+      // Answered all the same: sent again it would be no better.
+      if (!batch) {
+        this.#complain(message.subject)
+        message.respond(STORED)
+        return
+      }
+      store(batch).then(
+        () => message.respond(STORED),
+        () => message.respond('not stored'),
+      )
+    }
+    return this.#link.subscribe(usage, take, usageQueue)
   }
 
   close(): Promise<void> {

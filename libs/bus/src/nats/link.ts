@@ -26,6 +26,7 @@ export interface LinkOptions {
 interface Subscribed {
   readonly subject: string
   readonly take: (message: Msg) => void
+  readonly queue: string | undefined
   unsubscribe: Unsubscribe
 }
 
@@ -68,8 +69,9 @@ export class NatsLink {
     }
   }
 
-  subscribe(subject: string, take: (message: Msg) => void): Unsubscribe {
-    const entry: Subscribed = { subject, take, unsubscribe: () => {} }
+  /** With a queue: each message goes to one of those who subscribe with it. */
+  subscribe(subject: string, take: (message: Msg) => void, queue?: string): Unsubscribe {
+    const entry: Subscribed = { subject, take, queue, unsubscribe: () => {} }
     this.#subscribed.add(entry)
     if (this.#nc) this.#attach(this.#nc, entry)
     return () => {
@@ -139,6 +141,7 @@ export class NatsLink {
 
   #attach(nc: NatsConnection, entry: Subscribed): void {
     const subscription = nc.subscribe(entry.subject, {
+      ...(entry.queue === undefined ? {} : { queue: entry.queue }),
       callback: (error, message) => {
         if (!error) return entry.take(message)
         this.#options.log.error({ err: error, subject: entry.subject }, 'a subscription ended')

@@ -14,6 +14,9 @@ export interface Subjects {
   readonly statuses: string
   readonly status: (observer: string) => string
   readonly ask: string
+  /** Batches of records, a request each; the queue group shares them out. */
+  readonly usage: string
+  readonly usageQueue: string
 }
 
 /** `fleet` is lower-case letters, digits and hyphens, as SIGNALBOX_FLEET demands. */
@@ -33,6 +36,8 @@ export function subjectsOf(fleet: string): Subjects {
     statuses: `${prefix}.status.*`,
     status: (observer) => `${prefix}.status.${token(observer)}`,
     ask: `${prefix}.ask`,
+    usage: `${prefix}.usage`,
+    usageQueue: 'store',
   }
 }
 

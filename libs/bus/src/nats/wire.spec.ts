@@ -1,4 +1,4 @@
-import { type Heartbeat, type StatusTable } from '@signalbox/model'
+import { type Heartbeat, type StatusTable, USAGE_BYTES_MAX } from '@signalbox/model'
 import { gzipSync } from 'node:zlib'
 import { REVISION_BYTES_MAX, REVISION_TEXT_BYTES_MAX } from '../bus.ts'
 import { TestLog } from '../test-log.harness.ts'
@@ -9,9 +9,11 @@ import {
   readHeartbeat,
   readRevision,
   readStatusTable,
+  readUsage,
   revisionHeaders,
   revisionPayload,
   splitStatusTable,
+  usageHeaders,
 } from './wire.ts'
 
 const bytes = (text: string) => Buffer.from(text, 'utf8')
@@ -171,5 +173,24 @@ describe('subjects', () => {
     expect(
       tokens.filter((subject) => !/^sb\.f\.proxy\.[A-Za-z0-9_=-]+\.ack$/.test(subject)),
     ).toEqual([])
+  })
+})
+
+describe('a batch of usage on the wire', () => {
+  const batch = { proxy: 'p', id: 'boot-1', text: '{"é":1}\n' }
+  const sent = { headers: usageHeaders(batch), data: bytes(batch.text) }
+
+  it('reads back as it was', () => {
+    expect(readUsage(sent)).toEqual(batch)
+  })
+
+  it.each([
+    ['nobody', { headers: usageHeaders({ ...batch, proxy: '' }) }],
+    ['no batch', { headers: undefined }],
+    ['names that are too long', { headers: usageHeaders({ ...batch, id: 'x'.repeat(255) }) }],
+    ['text that is none', { data: Buffer.from([0xff]) }],
+    ['text that is too long', { data: Buffer.alloc(USAGE_BYTES_MAX + 1, 32) }],
+  ])('is refused as of %s', (_, wrong) => {
+    expect(readUsage({ ...sent, ...wrong })).toBeUndefined()
   })
 })

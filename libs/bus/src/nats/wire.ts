@@ -5,7 +5,9 @@ import {
   type Heartbeat,
   type RevisionMessage,
   type StatusTable,
+  USAGE_BYTES_MAX,
 } from '@signalbox/model'
+import { type UsageBatch } from '../bus.ts'
 import { decodeBody, encodeBody } from '../encode.ts'
 
 /*
@@ -20,10 +22,13 @@ const PREVIOUS_HASH = 'Sb-Previous-Hash'
 const HASH = 'Sb-Hash'
 const ENCODING = 'Sb-Encoding'
 const GZIP = 'gzip'
+const PROXY = 'Sb-Proxy'
+const BATCH = 'Sb-Batch'
 
 const HASH_FORM = /^[0-9a-f]{64}$/
 const NUMBER_FORM = /^\d{1,15}$/
 const LINEAGE_CHARS_MAX = 128
+const BATCH_CHARS_MAX = 255
 /** What a heartbeat, a beacon or a part of a status table may have. */
 export const JSON_BYTES_MAX = 512 * 1024
 
@@ -144,6 +149,21 @@ export function splitStatusTable(table: StatusTable, bytesMax: number): readonly
   }
   parts.push(`${open}${items.join(',')}]}`)
   return parts
+}
+
+/** The headers of a batch of usage; its text is the payload. */
+export function usageHeaders({ proxy, id }: UsageBatch): MsgHdrs {
+  const all = headers()
+  all.set(PROXY, proxy)
+  all.set(BATCH, id)
+  return all
+}
+
+export function readUsage(received: Received): UsageBatch | undefined {
+  const [proxy = '', id = ''] = [PROXY, BATCH].map((name) => received.headers?.get(name) ?? '')
+  const text = decodeText(received.data, USAGE_BYTES_MAX)
+  if (proxy === '' || id === '' || text === undefined) return undefined
+  return proxy.length + id.length > BATCH_CHARS_MAX ? undefined : { proxy, id, text }
 }
 
 function parse(bytes: Uint8Array): object | undefined {
