@@ -57,10 +57,10 @@ function isErrorLike(error: unknown): error is { message: string; code?: unknown
 }
 
 /** A pool whose every wait has an end. Idle connections that break never end the process. */
-export function openPool(url: string): pg.Pool {
+export function openPool(url: string, connectionsMax = CONNECTIONS_MAX): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
-    max: CONNECTIONS_MAX,
+    max: connectionsMax,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: ANSWER_TIMEOUT_MS,

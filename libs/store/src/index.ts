@@ -2,4 +2,5 @@ export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/start.t
 export { findMigrations, migrate } from './migrate.ts'
 export { openStore, type OpenStoreOptions } from './open-store.ts'
 export type { Between, Past } from './past.ts'
+export * from './requests.ts'
 export * from './store.ts'

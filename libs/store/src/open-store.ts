@@ -21,6 +21,7 @@ import { listenForAppends } from './listen.ts'
 import { HELD_MAX } from './held.ts'
 import { readBetween, readResourceAt } from './past.ts'
 import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
+import { requestStore } from './requests.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
@@ -30,6 +31,8 @@ import { writeOnce, type Writer } from './write.ts'
 const ALIVE_TIMEOUT_MS = 1_000
 /** How long close() waits for the server to end connections: a silent one never does. */
 const CLOSE_TIMEOUT_MS = 2_000
+/** For records of requests, beside those of the commands. */
+const REQUEST_CONNECTIONS_MAX = 2
 
 export interface OpenStoreOptions {
   readonly url: string
@@ -56,6 +59,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   const reader: Reader = { pool, prisma, fleet }
   const writer: Writer = { pool, fleet, clock, cache: null, heldMax }
+  const requestPool = openPool(url, REQUEST_CONNECTIONS_MAX)
   const queue = createWriteQueue({ clock })
   const listeners = new Set<() => void>()
   const tell = () => {
@@ -64,6 +68,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const stopListening = listenForAppends({ url, fleet, clock, log, onAppend: tell })
 
   return {
+    requests: requestStore({ pool: requestPool, fleet }),
     head: () => readHead(reader),
     snapshot: (asOf, only) =>
       readSnapshot(reader, { ...(asOf === undefined ? {} : { asOf }), ...(only ? { only } : {}) }),
@@ -110,6 +115,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       const endPool = async () => {
         await prisma.$disconnect()
         if (!pool.ending) await pool.end()
+        await requestPool.end()
       }
       await inTime(Promise.all([stopListening(), endPool()]), clock)
     },

@@ -14,6 +14,7 @@ import {
   type Spec,
 } from '@signalbox/model'
 import { type Between, type Past } from './past.ts'
+import { type RequestStore } from './requests.ts'
 
 /**
  * Postgres did not answer, or not in time. Nothing was written, unless the message says that the
@@ -168,6 +169,8 @@ export interface Page<Name extends ResourceName = ResourceName> {
 
 /** The log and its read models. Rejects with DatabaseUnavailable; everything else is a value. */
 export interface Store {
+  /** Records of requests: no part of the log, on connections of their own. */
+  readonly requests: RequestStore
   /** Where the log ends now. */
   head(): Promise<Head>
   /** One command in one transaction: lock, load, decide, append, project, remember, commit. */
