@@ -43,6 +43,7 @@ beforeEach(async () => {
       masterKey: new Uint8Array(32).fill(7),
       listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
       metricsAccess: OPEN_METRICS,
+      usageRetentionDays: 30,
     },
     { store, bus, metrics: createMetrics(), ...shared },
   )

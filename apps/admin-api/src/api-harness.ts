@@ -70,6 +70,7 @@ export async function startApi(through = (url: string) => Promise.resolve(url)):
     masterKey: MASTER_KEY,
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     metricsAccess: OPEN_METRICS,
+    usageRetentionDays: 30,
   } as const
   const api = await startAdminApi(config, { store, bus, metrics: createMetrics(), ...shared })
   const base = api.address.kind === 'tcp' ? `http://127.0.0.1:${api.address.port}` : ''

@@ -15,6 +15,7 @@ import {
   readVariable,
   requireVariable,
   type Variable,
+  wholeNumber,
 } from '@signalbox/host'
 import { type Role } from '@signalbox/model'
 
@@ -23,6 +24,8 @@ export interface AdminConfig extends MasterKeys {
   readonly listen: ListenAddress
   readonly tokens: Readonly<Partial<Record<Role, string>>>
   readonly metricsAccess: MetricsAccess
+  /** Days that records of requests are kept. */
+  readonly usageRetentionDays: number
 }
 
 const TOKEN_LENGTH_MIN = 16
@@ -47,6 +50,12 @@ export const DATABASE_URL: Variable<string> = {
   secret: true,
   parse: (text) => (/^postgres(ql)?:\/\/\S+$/.test(text) && URL.canParse(text) ? text : undefined),
 }
+const USAGE_RETENTION: Variable<number> = {
+  name: 'SIGNALBOX_USAGE_RETENTION_DAYS',
+  shape: 'days, 1 to 3650',
+  parse: wholeNumber({ min: 1, max: 3_650 }),
+}
+const DEFAULT_USAGE_RETENTION_DAYS = 30
 const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8081 } as const
 
 /** What examples and templates put where a secret belongs. */
@@ -76,6 +85,7 @@ export function readAdminConfig(env: Env): AdminConfig {
     tokens,
     ...readMasterKeys(env),
     metricsAccess: readMetricsAccess(env),
+    usageRetentionDays: readVariable(env, USAGE_RETENTION) ?? DEFAULT_USAGE_RETENTION_DAYS,
   }
 }
 

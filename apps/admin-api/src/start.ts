@@ -43,6 +43,7 @@ import { SecretsController } from './secrets.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
+import { UsageReceiver } from './usage-receiver.ts'
 import { watchRequests } from './watch-requests.ts'
 
 export interface AdminDeps {
@@ -117,6 +118,7 @@ export async function startAdminApi(
   refuseOtherMethods()
   const address = await listenWith(app, config.listen)
   const publisher = startPublisher(deps)
+  const usage = new UsageReceiver({ ...deps, retentionDays: config.usageRetentionDays })
   if (bus.connected()) bus.askAround()
   log.info({ address }, 'admin API listens')
 
@@ -131,7 +133,7 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      for (const part of [publisher, checkpoints, denials, principals]) await part.stop()
+      for (const part of [publisher, usage, checkpoints, denials, principals]) await part.stop()
     },
   }
 }

@@ -123,6 +123,7 @@ export async function startFixture(): Promise<Fixture> {
   const bus = hub.connect()
   const config = {
     ...{ fleet: 'default', tokens: TOKENS, masterKey: MASTER_KEY, metricsAccess: OPEN_METRICS },
+    usageRetentionDays: 30,
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
   } as const
   const api = await startAdminApi(config, { store, bus, metrics: createMetrics(), ...shared })

@@ -33,6 +33,8 @@ export interface ProxyConfig extends MasterKeys {
   /** Where the disk copy of the configuration lies. */
   readonly dataDir: string
   readonly bodyBytesMax: number
+  /** Bytes of records of requests that wait on disk at most. */
+  readonly usageBytesMax: number
   readonly drainNoticeMs: number
   readonly drainDeadlineMs: number
   readonly metricsAccess: MetricsAccess
@@ -58,6 +60,11 @@ const BODY_BYTES_MAX: Variable<number> = {
   shape: 'bytes, 1024 to 1073741824',
   parse: wholeNumber({ min: 1_024, max: 1_073_741_824 }),
 }
+const USAGE_BYTES_MAX: Variable<number> = {
+  name: 'SIGNALBOX_USAGE_SPOOL_BYTES',
+  shape: 'bytes, 0 to 17179869184',
+  parse: wholeNumber({ min: 0, max: 17_179_869_184 }),
+}
 const duration = (name: string): Variable<number> => ({
   name,
   shape: 'a duration such as 500ms, 30s or 5m',
@@ -68,6 +75,7 @@ const DRAIN_DEADLINE = duration('SIGNALBOX_DRAIN_DEADLINE')
 
 const DEFAULT_LISTEN = [{ kind: 'tcp', host: '0.0.0.0', port: 8080 }] as const
 const DEFAULT_BODY_BYTES_MAX = 33_554_432
+const DEFAULT_USAGE_BYTES_MAX = 67_108_864
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
 const ID_BYTES = 3
@@ -83,6 +91,7 @@ export function readProxyConfig(env: Env): ProxyConfig {
     dataDir,
     ...readMasterKeys(env),
     bodyBytesMax: readVariable(env, BODY_BYTES_MAX) ?? DEFAULT_BODY_BYTES_MAX,
+    usageBytesMax: readVariable(env, USAGE_BYTES_MAX) ?? DEFAULT_USAGE_BYTES_MAX,
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,
     metricsAccess: readMetricsAccess(env),

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Operation } from '@signalbox/dialects'
 import { type Clock, type Log } from '@signalbox/host'
-import { type Failure, type FailureCode } from '@signalbox/model'
+import { type AttemptRecord, type Failure, type FailureCode, type Tokens } from '@signalbox/model'
 import { type CompiledKey, type CompiledRoute } from '@signalbox/routing'
 import { type AccessLog } from './access-log.ts'
 import { type BodyBudget } from './body-budget.ts'
@@ -11,7 +11,9 @@ import { type Exchange } from './exchange.ts'
 import { downstream } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
+import { type RecordingProxy } from './request-record.ts'
 import { type TimerWheel } from './timer-wheel.ts'
+import { type Usage } from './usage.ts'
 
 /** What every request finds. */
 export interface Pipeline {
@@ -22,6 +24,8 @@ export interface Pipeline {
   readonly wheel: TimerWheel
   readonly metrics: ProxyMetrics
   readonly accessLog: AccessLog
+  readonly usage: Usage
+  readonly proxy: RecordingProxy
   /** Now: the fleet's settings may lower what the environment allows. */
   readonly bodyBytesMax: () => number
   readonly budget: BodyBudget
@@ -40,7 +44,9 @@ export interface Accepted {
 
 /** One request on its way through. Everything that is settled at the end is gathered here. */
 export interface Passage extends Accepted {
+  /** Monotonic, and of the wall clock. */
   readonly startMs: number
+  readonly atMs: number
   /** Whose it is; null: nobody's in particular. */
   key: CompiledKey | null
   /** Bytes of its body that count in the budget of all. */
@@ -50,6 +56,10 @@ export interface Passage extends Accepted {
   live: Live | undefined
   exchange: Exchange | undefined
   attempts: number
+  route: CompiledRoute | undefined
+  /** Of each attempt what is recorded of it. */
+  readonly attempted: AttemptRecord[]
+  tokens: Tokens
   firstByteMs: number | null
   code: FailureCode | null
 }

@@ -1,6 +1,6 @@
 import { openai } from '@signalbox/dialects'
-import { CODES, type Failure } from '@signalbox/model'
-import { type CompiledRoute, match, mayUse, next, pickFromRoute, whyNone } from '@signalbox/routing'
+import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
+import { type CompiledRoute, match, mayUse, next, record, whyNone } from '@signalbox/routing'
 import { attempt } from './attempt.ts'
 import { authenticate } from './authenticate.ts'
 import { scanBody } from './body-scan.ts'
@@ -8,6 +8,7 @@ import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { readBody } from './read-body.ts'
+import { recordOf } from './request-record.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
@@ -61,6 +62,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     const message = `the key may not use the model ${JSON.stringify(scan.model.value)}`
     return downstream('key_not_allowed', message)
   }
+  passage.route = route
   return attempts(pipeline, passage, { route, scan, body: read.value })
 }
 
@@ -68,6 +70,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
   return {
     ...accepted,
     startMs: clock.monotonicMs(),
+    atMs: clock.nowMs(),
     key: null,
     held: { bytes: 0 },
     model: null,
@@ -75,6 +78,9 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     live: undefined,
     exchange: undefined,
     attempts: 0,
+    route: undefined,
+    attempted: [],
+    tokens: TOKENS_UNKNOWN,
     firstByteMs: null,
     code: null,
   }
@@ -115,16 +121,20 @@ async function attempts(
     // It may have left while nobody listened for that; then no backend need do the work.
     if (passage.response.destroyed) return CLIENT_LEFT
     const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried }
-    const target = pickFromRoute(asked.route, context)
-    if (!target) return last ?? noTarget(asked.route, whyNone(asked.route, context))
+    const { target, inputs } = record(asked.route, context)
+    if (!target) {
+      const code = whyNone(asked.route, context)
+      passage.attempted.push({ backend: null, outcome: code, ms: 0, inputs })
+      return last ?? noTarget(asked.route, code)
+    }
     tried.push(target.backend.index)
     passage.attempts++
     const outcome = await attempt(pipeline, passage, { ...asked, target, routing })
-    metrics.attempt({
-      backend: target.backend.id,
-      outcome: outcome.kind === 'answered' ? 'answered' : outcome.failure.code,
-      durationMs: clock.monotonicMs() - context.nowMs,
-    })
+    const said = outcome.kind === 'answered' ? 'answered' : outcome.failure.code
+    const durationMs = clock.monotonicMs() - context.nowMs
+    const backend = target.backend.id
+    metrics.attempt({ backend, outcome: said, durationMs })
+    passage.attempted.push({ backend, outcome: said, ms: durationMs, inputs })
     // Counted before: a removed backend takes its series with it.
     if (passage.live) pipeline.configuration.reap(passage.live)
     const step = next(outcome, { attempts: passage.attempts, maxRetries })
@@ -172,7 +182,8 @@ function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: F
 }
 
 /** The one place where a request ends, however it did. */
-function settle({ clock, metrics, accessLog }: Pipeline, passage: Passage): void {
+function settle(pipeline: Pipeline, passage: Passage): void {
+  const { clock, metrics, accessLog, usage, proxy } = pipeline
   const { request, response, operation, exchange } = passage
   const durationMs = clock.monotonicMs() - passage.startMs
   const { method = '' } = request
@@ -180,6 +191,7 @@ function settle({ clock, metrics, accessLog }: Pipeline, passage: Passage): void
   const { code } = passage
   const status = response.headersSent || !code ? response.statusCode : CODES[code].status
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
+  usage.add(recordOf(passage, { proxy, status, durationMs }))
   accessLog.add({
     method,
     path: operation.path,

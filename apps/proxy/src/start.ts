@@ -27,7 +27,9 @@ import { createListener } from './listener.ts'
 import { createProxyMetrics, registerGauges } from './metrics.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
+import { Spool } from './spool.ts'
 import { createTimerWheel } from './timer-wheel.ts'
+import { createUsage } from './usage.ts'
 
 export interface ProxyDeps {
   readonly bus: Bus
@@ -65,6 +67,12 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     Math.min(config.bodyBytesMax, configuration.current()?.table.bodyBytesMax ?? Infinity)
   const wheel = createTimerWheel(clock)
   const accessLog = createAccessLog(clock, log)
+  const boot = Math.floor(random() * Number.MAX_SAFE_INTEGER).toString(ID_RADIX)
+  let records = 0
+  const nextRecordId = () => `${boot}-${(++records).toString(ID_RADIX)}`
+  const proxy = { id: config.id, nextRecordId }
+  const spool = new Spool(join(config.dataDir, 'proxy', config.id, 'usage'), config.usageBytesMax)
+  const usage = createUsage({ bus, spool, proxy: config.id, boot, clock, log, metrics })
   registerGauges(metrics, {
     configuration,
     inFlight: () => state.inFlight,
@@ -78,6 +86,8 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     configuration,
     wheel,
     accessLog,
+    usage,
+    proxy,
     exchanges,
     metrics: proxyMetrics,
     bodyBytesMax,
@@ -88,8 +98,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     metrics,
     metricsAccess: config.metricsAccess,
   }
-  const start = Math.floor(random() * Number.MAX_SAFE_INTEGER).toString(ID_RADIX)
-  const idPrefix = `${config.id}-${start}`
+  const idPrefix = `${config.id}-${boot}`
   const onRequest = requestHandler({ pipeline, ops, state, idPrefix })
   const servers = config.listen.map(() => createListener(bodyBytesMax, onRequest))
   const addresses = await Promise.all(
@@ -106,6 +115,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
       wheel.stop()
       accessLog.stop()
+      await usage.stop()
       await configuration.stop()
     },
   }

@@ -115,7 +115,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       const endPool = async () => {
         await prisma.$disconnect()
         if (!pool.ending) await pool.end()
-        await requestPool.end()
+        if (!requestPool.ending) await requestPool.end()
       }
       await inTime(Promise.all([stopListening(), endPool()]), clock)
     },

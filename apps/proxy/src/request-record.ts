@@ -1,0 +1,49 @@
+import { ATTEMPTS_RECORDED_MAX, MODEL_RECORDED_MAX, type RequestRecord } from '@signalbox/model'
+import { type Passage } from './passage.ts'
+
+/** Who a proxy is in its records. */
+export interface RecordingProxy {
+  readonly id: string
+  /** Unique over all starts of this proxy. */
+  readonly nextRecordId: () => string
+}
+
+export interface Settled {
+  readonly proxy: RecordingProxy
+  readonly status: number
+  readonly durationMs: number
+}
+
+/** What is kept of a request that is over. No header, no prompt, no answer, no secret. */
+export function recordOf(passage: Passage, { proxy, status, durationMs }: Settled): RequestRecord {
+  const { attempted } = passage
+  return {
+    id: proxy.nextRecordId(),
+    requestId: passage.requestId,
+    atMs: passage.atMs,
+    proxy: proxy.id,
+    revision: passage.routing?.table.head.revision ?? null,
+    operation: passage.operation.name,
+    key: passage.key?.id ?? null,
+    model: cut(passage.model),
+    route: passage.route?.id ?? null,
+    status,
+    code: passage.code,
+    durationMs,
+    firstByteMs: passage.firstByteMs,
+    bytes: passage.exchange?.bytes ?? 0,
+    attempts:
+      attempted.length > ATTEMPTS_RECORDED_MAX
+        ? attempted.slice(-ATTEMPTS_RECORDED_MAX)
+        : attempted,
+    tokens: passage.tokens,
+  }
+}
+
+/** A name is a client's text: as long as a body, and with what no database holds. */
+function cut(model: string | null): string | null {
+  if (model === null) return null
+  const short = model.length > MODEL_RECORDED_MAX ? model.slice(0, MODEL_RECORDED_MAX) : model
+  const clean = short.includes('\0') ? short.replaceAll('\0', ' ') : short
+  return clean.isWellFormed() ? clean : clean.toWellFormed()
+}
