@@ -7,7 +7,7 @@ import { type AdminRequest } from './request.ts'
 /** Of a body; a whole configuration may have more. */
 const BODY_BYTES_MAX = 262_144
 export const DOCUMENT_BYTES_MAX = 16_777_216
-const DOCUMENTS = '/admin/v1/config'
+const DOCUMENTS: ReadonlySet<string | undefined> = new Set(['/admin/v1/config', '/admin/v1/plan'])
 
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 /** Aliases are counted, so that a few lines cannot become gigabytes. */
@@ -41,7 +41,7 @@ export function readBodies(fastify: FastifyInstance): void {
 }
 
 function limitOf({ routeOptions: { url } }: FastifyRequest): number {
-  return url === DOCUMENTS ? DOCUMENT_BYTES_MAX : BODY_BYTES_MAX
+  return DOCUMENTS.has(url) ? DOCUMENT_BYTES_MAX : BODY_BYTES_MAX
 }
 
 function tooLarge(): Refused {

@@ -22,15 +22,19 @@ export class ChangesController {
   @Post()
   async change(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
     const { reason, operations } = readBody(request, ['reason', 'operations'])
-    if (!Array.isArray(operations) || operations.length < 1 || operations.length > OPERATIONS_MAX) {
-      throw wrong([{ path: 'operations', message: `expected 1 to ${OPERATIONS_MAX} operations` }])
-    }
-    const commands = operations.map(readOperation)
+    const commands = readOperations(operations)
     const said = readReasonMember(reason)
     const options = { ...readWrite(request, { reason: said }), several: true } as const
     refuseIfMatch(options)
     respond(reply, await this.service.run(commands, options, presentRevision))
   }
+}
+
+export function readOperations(operations: unknown): readonly Command[] {
+  if (!Array.isArray(operations) || operations.length < 1 || operations.length > OPERATIONS_MAX) {
+    throw wrong([{ path: 'operations', message: `expected 1 to ${OPERATIONS_MAX} operations` }])
+  }
+  return operations.map(readOperation)
 }
 
 function readOperation(operation: unknown, index: number): Command {

@@ -1,6 +1,8 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
 import { type FieldProblem, type Snapshot } from '@signalbox/model'
 import { compile, type Discovered, eligible, explain, type LiveBackend } from '@signalbox/routing'
+import { type KeptRequest } from '@signalbox/store'
+import { explainElsewhere, explainRequest, type Under } from './explain-request.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest, readQuery } from './request.ts'
 import { readBody } from './resources.controller.ts'
@@ -10,6 +12,8 @@ const MODEL_LENGTH_MAX = 255
 const DOWN_MAX = 1_000
 /** What a decision depends on; who asks is nobody's business here. */
 const ROUTING = ['backend', 'route', 'policy', 'settings'] as const
+/** Clients may repeat an id: the newest is explained, and how many there are is said. */
+const MATCHES_MAX = 100
 
 /** Why a request would go where it goes, now or under any revision, with what probes say now. */
 @Controller('admin/v1/explain')
@@ -24,7 +28,8 @@ export class ExplainController {
   @HttpCode(200)
   async explain(@Req() request: AdminRequest) {
     readQuery(request, [])
-    const asked = readBody(request, ['model', 'revision', 'down'])
+    const asked = readBody(request, ['model', 'revision', 'down', 'requestId'])
+    if (asked['requestId'] !== undefined) return this.#recorded(asked)
     const model = readModel(asked['model'])
     const down = readDown(asked['down'])
     const all = await this.service.state(readRevision(asked['revision']), ROUTING)
@@ -35,6 +40,30 @@ export class ExplainController {
     // A proxy knows its own load and latencies; here all are idle and none was measured.
     const context = { live, nowMs: 0, random: () => 0, tried: [] }
     return explain(model, { snapshot, table, discovered, context })
+  }
+
+  /** The newest request of this id, decided again; another revision is asked about beside it. */
+  async #recorded(asked: Readonly<Record<string, unknown>>) {
+    const requestId = readRequestId(asked)
+    const other = readRevision(asked['revision'])
+    const { requests } = this.service.deps.store
+    const found = await requests.list({ requestId, limit: MATCHES_MAX })
+    const [kept] = found
+    if (!kept) {
+      const late = 'it may be a second until a request is recorded'
+      throw refused('not_found', `there is no record of the request ${requestId}; ${late}`)
+    }
+    const { revision } = kept
+    const then = await this.#under(kept, revision === null ? undefined : String(revision))
+    const explained = { ...explainRequest(kept, then), matches: found.length }
+    if (other === undefined) return explained
+    return { ...explained, elsewhere: explainElsewhere(kept, then, await this.#under(kept, other)) }
+  }
+
+  async #under({ model }: KeptRequest, revision: string | undefined): Promise<Under> {
+    const all = await this.service.state(revision, ROUTING)
+    const discovered = this.#discovered(all)
+    return { snapshot: concerning(model ?? '', all, discovered), discovered }
   }
 
   #discovered({ backends }: Snapshot): Discovered {
@@ -67,6 +96,17 @@ function concerning(model: string, snapshot: Snapshot, discovered: Discovered): 
     return models.includes(model) || isNamed(id, spec.labels)
   })
   return { ...snapshot, backends: new Map(kept) }
+}
+
+function readRequestId(asked: Readonly<Record<string, unknown>>): string {
+  const given = ['model', 'down'].find((name) => asked[name] !== undefined)
+  if (given !== undefined) {
+    throw wrong([{ path: given, message: 'a recorded request has its own; leave it out' }])
+  }
+  const { requestId } = asked
+  const sane = typeof requestId === 'string' && requestId !== '' && !requestId.includes('\0')
+  if (sane && requestId.length <= MODEL_LENGTH_MAX && requestId.isWellFormed()) return requestId
+  throw wrong([{ path: 'requestId', message: 'expected the x-request-id of an answer' }])
 }
 
 function readModel(value: unknown): string {

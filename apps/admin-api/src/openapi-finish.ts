@@ -111,14 +111,15 @@ function withExample(parameter: { readonly name: string; readonly in: string }, 
 /** The codes of the admin API that have this status, without those that cannot come up here. */
 function codesOf({ operationId, requestBody }: Operation, status: string): readonly RefusalCode[] {
   const [verb = ''] = operationId.split('_')
-  const config = operationId === 'apply_config'
+  const plan = operationId === 'plan'
+  const config = operationId === 'apply_config' || plan
   const many = config || operationId === 'change' || operationId === 'rollback'
   const left = [
     ...(requestBody || verb === 'delete' ? [] : OF_BODIES),
     ...(requestBody || verb === 'delete' ? [] : OF_WRITES),
     ...(many || verb === 'delete' ? [] : OF_DELETES),
     ...(config ? [] : OF_CONFIG),
-    ...(verb === 'create' || operationId === 'change' ? [] : OF_CREATES),
+    ...(verb === 'create' || operationId === 'change' || plan ? [] : OF_CREATES),
   ]
   const all = Object.keys(CODES).filter((code): code is RefusalCode => {
     return CODES[code as RefusalCode].plane === 'admin'

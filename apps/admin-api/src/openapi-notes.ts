@@ -1,5 +1,6 @@
 import { AT, type Note, REVISION, SAMPLES, shown } from './openapi-examples.ts'
 import { type Json } from './openapi-kit.ts'
+import { USAGE_NOTES } from './openapi-usage-notes.ts'
 
 const HASH = '569b8c84e0136def7958807ba0d2a79ecfe765fe2c385e5519ca960cac8a041c'
 const PREVIOUS = 'b7a56873cd771f2c446d369b649430b65a756ba278ff97ec81bb6f55b2e73569'
@@ -234,6 +235,7 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     summary: 'What probes say of every backend',
     answer: { items: [status], revision: REVISION },
   },
+  ...USAGE_NOTES,
   stream_events: {
     summary: 'Revisions, members and statuses as they come',
     texts: { 'text/event-stream': `event: revision\ndata: {"revision":${REVISION}}\n\n` },

@@ -117,7 +117,9 @@ export const OTHER_PATHS: Json = {
       description: 'Needs the role viewer: nothing is written',
       requestBody: { required: true, content: json(ref('Explain')) },
       responses: {
-        '200': answer('Who would take the request, and why', ref('Explanation')),
+        '200': answer('Who would take the request, and why; or who took it', {
+          oneOf: [ref('Explanation'), ref('ExplainedRequest')],
+        }),
         ...READ_PROBLEMS,
         '422': WRITE_PROBLEMS['422'],
       },

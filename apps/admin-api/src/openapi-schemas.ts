@@ -110,9 +110,10 @@ export const SHARED_SCHEMAS: Json = {
   },
   Explain: {
     type: 'object',
-    required: ['model'],
+    description: 'A model, or a recorded request',
     properties: {
       ...strings('model'),
+      requestId: { type: 'string', description: 'The x-request-id of an answer' },
       revision: { type: ['integer', 'string'], description: 'Or an RFC 3339 time; now' },
       down: { type: 'array', items: { type: 'string' }, description: 'Take these as down' },
     },

@@ -4,6 +4,7 @@ import { type Json } from './openapi-kit.ts'
 import { OTHER_PATHS } from './openapi-paths.ts'
 import { resourcePaths, resourceSchemas } from './openapi-resources.ts'
 import { SHARED_SCHEMAS } from './openapi-schemas.ts'
+import { USAGE_PATHS, USAGE_SCHEMAS } from './openapi-usage.ts'
 
 /** The OpenAPI 3.1 document; docs/openapi.json is the committed copy of it. */
 export function renderOpenApi(): Json {
@@ -15,10 +16,17 @@ export function renderOpenApi(): Json {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     security: [{ token: [] }],
-    paths: finished(Object.assign({}, ...RESOURCES.map(resourcePaths), OTHER_PATHS) as Json),
+    paths: finished(
+      Object.assign({}, ...RESOURCES.map(resourcePaths), OTHER_PATHS, USAGE_PATHS) as Json,
+    ),
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
-      schemas: Object.assign({}, ...RESOURCES.map(resourceSchemas), SHARED_SCHEMAS) as Json,
+      schemas: Object.assign(
+        {},
+        ...RESOURCES.map(resourceSchemas),
+        SHARED_SCHEMAS,
+        USAGE_SCHEMAS,
+      ) as Json,
     },
   }
 }

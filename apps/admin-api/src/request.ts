@@ -6,10 +6,12 @@ import {
   type FieldProblem,
   type Intent,
   type RefusalCode,
+  type Snapshot,
   SOURCES,
   type Source,
   toHex,
 } from '@signalbox/model'
+import { type Committed, type StoredAnswer } from '@signalbox/store'
 import { type FastifyRequest } from 'fastify'
 import { refused } from './refused.ts'
 
@@ -36,6 +38,8 @@ export interface WriteOptions {
   readonly ifMatch: IfMatch
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null
   readonly dryRun: boolean
+  /** POST /plan looks at what a dry run would have made. */
+  readonly presentDryRun?: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
   /** POST /changes: a problem's path names its operation. */
   readonly several?: true
   /** Undefined: answer at once. */

@@ -193,7 +193,7 @@ export class AdminService {
         drafts = result.ok ? result.value : []
         return result
       },
-      present: options.dryRun ? presentDryRun : present,
+      present: options.dryRun ? (options.presentDryRun ?? presentDryRun) : present,
     })
     if (outcome.kind === 'refused') throw new Refused(masked(outcome.refusal))
     const { revision } = outcome
@@ -316,7 +316,7 @@ export function presentRevision(committed: Committed | null, snapshot: Snapshot)
   return { status: 200, headers: {}, body: JSON.stringify({ revision, changes }) }
 }
 
-function presentDryRun(committed: Committed | null, snapshot: Snapshot): StoredAnswer {
+export function presentDryRun(committed: Committed | null, snapshot: Snapshot): StoredAnswer {
   const changes = committed ? changesOf(committed) : []
   const body = { dryRun: true, revision: snapshot.head.revision, changes }
   return { status: 200, headers: {}, body: JSON.stringify(body) }

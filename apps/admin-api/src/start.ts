@@ -31,6 +31,7 @@ import { createFleet } from './fleet.ts'
 import { requireTokens } from './guard.ts'
 import { watchMethods } from './methods.ts'
 import { ObservedController } from './observed.controller.ts'
+import { PlanController } from './plan.controller.ts'
 import { Principals } from './principals.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
@@ -43,6 +44,7 @@ import { SecretsController } from './secrets.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
+import { UsageController } from './usage.controller.ts'
 import { UsageReceiver } from './usage-receiver.ts'
 import { watchRequests } from './watch-requests.ts'
 
@@ -86,12 +88,7 @@ export async function startAdminApi(
     bus.onConnection((connected) => connected && bus.askAround()),
     database.stop,
   ]
-  const readiness = () => ({
-    ready: database.alive(),
-    reasons: database.alive() ? [] : ['the database does not answer'],
-    detail: { bus: bus.connected() ? 'connected' : 'not connected: changes are published later' },
-  })
-
+  const readiness = () => readinessOf(bus, database)
   const denials = new Denials({ store, clock, log, metrics })
   const checkpoints = new Checkpoints({ config, store, clock, log })
   const app = await createApp({ service, events, checkpoints, log })
@@ -138,6 +135,14 @@ export async function startAdminApi(
   }
 }
 
+function readinessOf(bus: Bus, database: { readonly alive: () => boolean }) {
+  return {
+    ready: database.alive(),
+    reasons: database.alive() ? [] : ['the database does not answer'],
+    detail: { bus: bus.connected() ? 'connected' : 'not connected: changes are published later' },
+  }
+}
+
 /** Whether Postgres answers, asked now and then. */
 function watchDatabase({ store, clock }: Pick<AdminDeps, 'store' | 'clock'>) {
   let alive = true
@@ -176,6 +181,8 @@ function createApp({
       AuditController,
       ProofController,
       ExplainController,
+      PlanController,
+      UsageController,
       ObservedController,
     ],
     providers: [

@@ -114,8 +114,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       await queue.idle()
       const endPool = async () => {
         await prisma.$disconnect()
-        if (!pool.ending) await pool.end()
-        if (!requestPool.ending) await requestPool.end()
+        for (const one of [pool, requestPool]) if (!one.ending) await one.end()
       }
       await inTime(Promise.all([stopListening(), endPool()]), clock)
     },

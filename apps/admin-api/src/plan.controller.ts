@@ -1,0 +1,113 @@
+import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
+import { readConfigDocument } from '@signalbox/control'
+import { type FieldProblem, project, type Snapshot } from '@signalbox/model'
+import { compile, type Discovered, reroute, REROUTED } from '@signalbox/routing'
+import { type Committed } from '@signalbox/store'
+import { readOperations } from './changes.controller.ts'
+import { refused } from './refused.ts'
+import { type AdminRequest, readQuery, readWrite, refuseIfMatch } from './request.ts'
+import { readBody } from './resources.controller.ts'
+import { AdminService, presentDryRun } from './service.ts'
+
+const REQUESTS = 1_000
+const REQUESTS_MAX = 10_000
+
+/** What a decision depends on. */
+const ROUTING = ['backend', 'route', 'policy', 'settings', 'key'] as const
+
+interface Seen {
+  readonly revision: number
+  readonly committed: Committed | null
+}
+
+/** A change that is not made: what it would change, and which recorded requests it would move. */
+@Controller('admin/v1/plan')
+export class PlanController {
+  readonly service: AdminService
+
+  constructor(@Inject(AdminService) service: AdminService) {
+    this.service = service
+  }
+
+  @Post()
+  @HttpCode(200)
+  async plan(@Req() request: AdminRequest) {
+    readQuery(request, [])
+    const asked = readBody(request, ['operations', 'config', 'prune', 'lastRequests'])
+    const limit = readCount(asked['lastRequests'])
+    const written = { ...readWrite(request), dryRun: true, idempotency: null }
+    refuseIfMatch(written)
+    let seen: Seen | undefined
+    const presentPlan = (committed: Committed | null, snapshot: Snapshot) => {
+      const { revision } = committed?.before.head ?? snapshot.head
+      seen = { revision, committed }
+      return presentDryRun(committed, snapshot)
+    }
+    const answer = await this.#dryRun(asked, { ...written, presentDryRun: presentPlan })
+    if (!seen) throw new Error('a dry run that presented nothing')
+    const requests = await this.service.deps.store.requests.list({ limit })
+    const groups = reroute(requests, await this.#tables(seen))
+    const sum = (certain: boolean) =>
+      groups
+        .filter((group) => group.certain === certain && group.reason !== 'model_found')
+        .reduce((all, group) => all + group.requests, 0)
+    return {
+      ...(JSON.parse(answer.body) as object),
+      requests: {
+        looked: requests.length,
+        since: requests.length > 0 ? new Date(requests.at(-1)?.atMs ?? 0).toISOString() : null,
+        elsewhere: sum(true),
+        perhaps: sum(false),
+        groups: groups.map((group) => ({ ...group, why: REROUTED[group.reason] })),
+      },
+    }
+  }
+
+  /** Of all there is: a dry run holds of a large fleet only what it looked at. */
+  async #tables({ revision, committed }: Seen) {
+    const before = await this.service.state(String(revision), ROUTING)
+    const after = committed ? project(before, committed.message, committed.body) : before
+    return { before: this.#tableOf(before), after: this.#tableOf(after) }
+  }
+
+  #dryRun(
+    { operations, config, prune }: Readonly<Record<string, unknown>>,
+    options: Parameters<AdminService['apply']>[2],
+  ) {
+    if ((operations === undefined) === (config === undefined)) {
+      throw wrong([{ path: 'operations', message: 'expected either operations or config' }])
+    }
+    if (operations !== undefined) {
+      if (prune !== undefined) throw wrong([{ path: 'prune', message: 'goes with config' }])
+      const several = { ...options, several: true } as const
+      return this.service.run(readOperations(operations), several, presentDryRun)
+    }
+    if (prune !== undefined && typeof prune !== 'boolean') {
+      throw wrong([{ path: 'prune', message: 'expected true or false' }])
+    }
+    const document = readConfigDocument(config)
+    if (!document.ok) {
+      throw refused('validation_failed', 'the configuration is not valid', document.error)
+    }
+    const how = { set: null, prune: prune ?? false, force: false }
+    return this.service.apply(document.value, how, options)
+  }
+
+  #tableOf(snapshot: Snapshot) {
+    const { statuses } = this.service.deps
+    const ids = [...snapshot.backends.keys()]
+    const discovered: Discovered = new Map(ids.map((id) => [id, statuses.of(id)?.models ?? []]))
+    return compile(snapshot, discovered).table
+  }
+}
+
+function readCount(value: unknown): number {
+  if (value === undefined) return REQUESTS
+  const count = Number.isSafeInteger(value) ? Number(value) : 0
+  if (count >= 1 && count <= REQUESTS_MAX) return count
+  throw wrong([{ path: 'lastRequests', message: `expected 1 to ${REQUESTS_MAX}` }])
+}
+
+function wrong(errors: readonly FieldProblem[]) {
+  return refused('validation_failed', 'the plan is not valid', errors)
+}
