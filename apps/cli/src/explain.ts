@@ -1,13 +1,16 @@
 import { type Context } from './context.ts'
 import { EXIT, type ExitCode, usage } from './failure.ts'
+import { explainRequest } from './requests.ts'
 import { table } from './table.ts'
 
 export interface ExplainOptions {
   readonly asOf?: string
   readonly down?: readonly string[]
+  /** Of a recorded request, instead of a model. */
+  readonly request?: string
 }
 
-interface Candidate {
+export interface Candidate {
   readonly tier: number
   readonly backend: string
   readonly model: string
@@ -34,10 +37,14 @@ interface Explanation {
 export async function explain(
   context: Context,
   model: string,
-  { asOf, down }: ExplainOptions,
+  { asOf, down, request }: ExplainOptions,
 ): Promise<ExitCode> {
+  if (request !== undefined) {
+    if (model === '' && !down) return explainRequest(context, request, asOf)
+    throw usage('--request has a model of its own', 'Leave the model and --down out.')
+  }
   const revision = asOf !== undefined && /^\d{1,15}$/.test(asOf) ? Number(asOf) : asOf
-  if (model === '') throw usage('the model is empty', 'Expected the name of a model.')
+  if (model === '') throw usage('the model is empty', 'Expected the name of a model, or --request.')
   const client = await context.client()
   const asked = { model, revision, down }
   const found = await client.ask<Explanation>('explain', asked)

@@ -19,8 +19,9 @@ export function addObservingCommands(program: Command, bind: Bind): void {
       bind(async (context, _, options) => (await import('./observe.ts')).status(context, options)),
     )
   program
-    .command('explain <model>')
-    .description('who would take a request for a model, and why')
+    .command('explain [model]')
+    .description('who would take a request for a model, or who took one, and why')
+    .option('--request <id>', 'of this recorded request: the x-request-id of its answer')
     .addOption(asOfOption())
     .option('--down <backend...>', 'take these as down', gather)
     .action(

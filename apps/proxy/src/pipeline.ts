@@ -8,7 +8,7 @@ import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { readBody } from './read-body.ts'
-import { recordOf } from './request-record.ts'
+import { recordOf, toMicroseconds } from './request-record.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
@@ -134,7 +134,7 @@ async function attempts(
     const durationMs = clock.monotonicMs() - context.nowMs
     const backend = target.backend.id
     metrics.attempt({ backend, outcome: said, durationMs })
-    passage.attempted.push({ backend, outcome: said, ms: durationMs, inputs })
+    passage.attempted.push({ backend, outcome: said, ms: toMicroseconds(durationMs), inputs })
     // Counted before: a removed backend takes its series with it.
     if (passage.live) pipeline.configuration.reap(passage.live)
     const step = next(outcome, { attempts: passage.attempts, maxRetries })

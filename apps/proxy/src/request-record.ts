@@ -1,6 +1,8 @@
 import { ATTEMPTS_RECORDED_MAX, MODEL_RECORDED_MAX, type RequestRecord } from '@signalbox/model'
 import { type Passage } from './passage.ts'
 
+const US_PER_MS = 1_000
+
 /** Who a proxy is in its records. */
 export interface RecordingProxy {
   readonly id: string
@@ -29,8 +31,8 @@ export function recordOf(passage: Passage, { proxy, status, durationMs }: Settle
     route: passage.route?.id ?? null,
     status,
     code: passage.code,
-    durationMs,
-    firstByteMs: passage.firstByteMs,
+    durationMs: toMicroseconds(durationMs),
+    firstByteMs: passage.firstByteMs === null ? null : toMicroseconds(passage.firstByteMs),
     bytes: passage.exchange?.bytes ?? 0,
     attempts:
       attempted.length > ATTEMPTS_RECORDED_MAX
@@ -38,6 +40,11 @@ export function recordOf(passage: Passage, { proxy, status, durationMs }: Settle
         : attempted,
     tokens: passage.tokens,
   }
+}
+
+/** What is finer is noise, and costs bytes. */
+export function toMicroseconds(ms: number): number {
+  return Math.round(ms * US_PER_MS) / US_PER_MS
 }
 
 /** A name is a client's text: as long as a body, and with what no database holds. */
