@@ -84,15 +84,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     revisions: (filter) => readRevisions(reader, filter),
     revision: (revision) => readRevision(reader, revision),
     readWhole: (each) => readWhole(reader, each),
-    keepCheckpoint: (checkpoint) => keepCheckpoint(reader, checkpoint),
-    checkpoints: (limit) => readCheckpoints(reader, limit),
-    recordDenials: (denials) => recordDenials(reader, denials),
-    denials: (page) => readDenials(reader, page),
-    keptAnswers: (prefix, limit) => readKeptAnswers(reader, prefix, limit),
-    replaceAnswer: (answer, body) => replaceAnswer(reader, answer, body),
-    principals: () => readPrincipals(reader),
-    noteUses: (uses) => noteUses(reader, uses),
-    lastUses: () => readLastUses(reader),
+    ...besideTheLog(reader),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
       const outcome = await queue.enter(() => writeOnce(writer, request))
@@ -118,6 +110,32 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       }
       await inTime(Promise.all([stopListening(), endPool()]), clock)
     },
+  }
+}
+
+type BesideTheLog =
+  | 'keepCheckpoint'
+  | 'checkpoints'
+  | 'recordDenials'
+  | 'denials'
+  | 'keptAnswers'
+  | 'replaceAnswer'
+  | 'principals'
+  | 'noteUses'
+  | 'lastUses'
+
+/** What is kept in tables of its own. */
+function besideTheLog(reader: Reader): Pick<Store, BesideTheLog> {
+  return {
+    keepCheckpoint: (checkpoint) => keepCheckpoint(reader, checkpoint),
+    checkpoints: (limit) => readCheckpoints(reader, limit),
+    recordDenials: (denials) => recordDenials(reader, denials),
+    denials: (page) => readDenials(reader, page),
+    keptAnswers: (prefix, limit) => readKeptAnswers(reader, prefix, limit),
+    replaceAnswer: (answer, body) => replaceAnswer(reader, answer, body),
+    principals: () => readPrincipals(reader),
+    noteUses: (uses) => noteUses(reader, uses),
+    lastUses: () => readLastUses(reader),
   }
 }
 
