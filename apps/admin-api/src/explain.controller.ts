@@ -11,7 +11,7 @@ import { AdminService } from './service.ts'
 const MODEL_LENGTH_MAX = 255
 const DOWN_MAX = 1_000
 /** What a decision depends on; who asks is nobody's business here. */
-const ROUTING = ['backend', 'route', 'policy', 'settings'] as const
+const ROUTING = ['backend', 'secret', 'route', 'policy', 'settings'] as const
 /** Clients may repeat an id: the newest is explained, and how many there are is said. */
 const MATCHES_MAX = 100
 

@@ -19,6 +19,12 @@ function say(backend: string, health: 'ready' | 'down', models: readonly string[
 }
 
 describe('POST /explain', () => {
+  it('counts backends whose credential is a secret with a name', async () => {
+    await api.call('POST', 'secrets', { body: { id: 's', spec: { value: 'sk-one' } } })
+    await api.add('b1', { credential: { secret: 's' } })
+    expect((await explain({ model: 'm1' })).json.picked).toMatchObject({ backend: 'b1' })
+  })
+
   it('answers who would take the request and why, by what probes say', async () => {
     await api.add('b1')
     await api.add('b2', { weight: 3 })

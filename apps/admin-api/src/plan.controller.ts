@@ -13,7 +13,7 @@ const REQUESTS = 1_000
 const REQUESTS_MAX = 10_000
 
 /** What a decision depends on. */
-const ROUTING = ['backend', 'route', 'policy', 'settings', 'key'] as const
+const ROUTING = ['backend', 'secret', 'route', 'policy', 'settings', 'key'] as const
 
 interface Seen {
   readonly revision: number

@@ -7,7 +7,8 @@ let api: Api
 let revision: number
 beforeAll(async () => {
   api = await startApi()
-  for (const id of ['b1', 'b2', 'b3']) await api.add(id)
+  await api.call('POST', 'secrets', { body: { id: 's', spec: { value: 'sk-one' } } })
+  for (const id of ['b1', 'b2', 'b3']) await api.add(id, { credential: { secret: 's' } })
   const spec = { tiers: [{ targets: [{ backend: 'b1' }, { backend: 'b2' }, { backend: 'b3' }] }] }
   const made = await api.call('POST', 'routes', { body: { id: 'r1', spec } })
   revision = made.json.revision

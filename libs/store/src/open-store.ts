@@ -49,13 +49,7 @@ export interface OpenStoreOptions {
  */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const { url, fleet, clock, log, heldMax = HELD_MAX } = options
-  const pool = openPool(url)
-  try {
-    await createLog(pool, fleet)
-  } catch (error) {
-    await pool.end()
-    throw error
-  }
+  const pool = await openLog(url, fleet)
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
   const reader: Reader = { pool, prisma, fleet }
   const writer: Writer = { pool, fleet, clock, cache: null, heldMax }
@@ -140,6 +134,18 @@ function besideTheLog(reader: Reader): Pick<Store, BesideTheLog> {
 }
 
 const QUEUE_FULL = refuse('write_queue_full', 'too many writes wait already')
+
+/** A pool for a log that exists from now on. */
+async function openLog(url: string, fleet: string): Promise<pg.Pool> {
+  const pool = openPool(url)
+  try {
+    await createLog(pool, fleet)
+    return pool
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+}
 
 async function createLog(pool: pg.Pool, fleet: string): Promise<void> {
   const sql = `INSERT INTO log_head (fleet, lineage, epoch, revision, position, hash)
