@@ -1,4 +1,5 @@
 import { type Failure, type Kind } from '@signalbox/model'
+import { type ChatCodec } from './codec.ts'
 
 /** [name, value], lower-case names. */
 export type HeaderPair = readonly [name: string, value: string]
@@ -7,21 +8,29 @@ export type HeaderPair = readonly [name: string, value: string]
 export interface Operation {
   /** `chat.completions`: the metric label and the log field. */
   readonly name: string
+  /** Name of the dialect whose path it is. */
+  readonly dialect: DialectName
   readonly method: 'GET' | 'POST'
   /** The path as clients write it: `/v1/chat/completions`. */
   readonly path: string
-  /** Where the model's name stands: a top-level member of the JSON body. */
-  readonly model: 'body'
-  /** Whether `"stream": true` in the body asks for server-sent events. */
-  readonly streams: boolean
+  /** The path at backends, where it is another one. */
+  readonly upstream?: string
+  /** Where the model's name stands: a top-level member of the JSON body, or `{model}` in path. */
+  readonly model: 'body' | 'path'
+  /** Whether `"stream": true` in the body asks for a stream; `always`: the path itself does. */
+  readonly streams: boolean | 'always'
+  /** Whether it is the dialect's chat, which backends of other dialects can serve translated. */
+  readonly chat: boolean
 }
+
+export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'ollama'
 
 /**
  * A wire format. Declares what it supports, so that nobody outside this room asks which one it is.
  * How to add one: docs/adding-a-dialect.md; what each must do: dialect.contract.ts.
  */
 export interface Dialect {
-  readonly name: string
+  readonly name: DialectName
   readonly operations: readonly Operation[]
   /** Body of an error answer in this dialect's shape. */
   errorBody(failure: Failure, requestId: string): string
@@ -35,6 +44,8 @@ export interface Dialect {
   /** Body of this dialect's answer to GET models / GET models/{id}. */
   modelList(models: readonly ModelEntry[]): string
   modelEntry(model: ModelEntry): string
+  /** Its chat, translated to and from the hub. */
+  readonly chat: ChatCodec
 }
 
 export interface ModelEntry {

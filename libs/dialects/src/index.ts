@@ -1,4 +1,8 @@
+export * from './anthropic/index.ts'
+export * from './chat.ts'
+export * from './codec.ts'
 export * from './dialect.ts'
+export { type Json, type Problem } from './fields.ts'
 export * from './kinds.ts'
 export * from './openai/index.ts'
 export * from './upstream-path.ts'

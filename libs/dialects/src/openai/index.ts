@@ -1,7 +1,11 @@
 import { type Dialect } from '../dialect.ts'
-import { errorBody } from './errors.ts'
+import { errorBody, readError, writeError, writeStreamError } from './errors.ts'
 import { modelEntry, modelList, readModels } from './models.ts'
 import { operations } from './operations.ts'
+import { readRequest, writeRequest } from './request.ts'
+import { readAnswer, writeAnswer } from './response.ts'
+import { streamReader } from './stream-reader.ts'
+import { streamWriter } from './stream-writer.ts'
 import { endsWell, streamError, tailBytes } from './streams.ts'
 
 /** The wire format of OpenAI's API, which most servers speak or offer. */
@@ -15,4 +19,16 @@ export const openai: Dialect = {
   readModels,
   modelList,
   modelEntry,
+  chat: {
+    readRequest,
+    writeRequest,
+    readAnswer,
+    writeAnswer,
+    readError,
+    writeError,
+    writeStreamError,
+    streamReader,
+    streamWriter,
+    streamType: 'text/event-stream',
+  },
 }

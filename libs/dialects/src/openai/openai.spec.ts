@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { type Failure } from '@signalbox/model'
+import { describeCodec, readText } from '../codec.contract.ts'
 import { describeDialect } from '../dialect.contract.ts'
+import { joined } from '../hub-values.harness.ts'
 import { openai } from './index.ts'
 
 const CHUNK = 'data: {"choices":[{"delta":{"content":"hi"}}]}'
@@ -92,5 +94,56 @@ describe('the end of a stream of OpenAI', () => {
         expect(openai.endsWell(bytes(quoted).slice(-openai.tailBytes))).toBe(false)
       }),
     )
+  })
+})
+
+describeCodec({
+  dialect: openai,
+  can: {
+    thinking: false,
+    images: 'data and address',
+    callIds: true,
+    toolChoice: true,
+    parallelSwitch: true,
+    schema: true,
+    seed: true,
+    penalties: true,
+    user: true,
+    cachedTokens: true,
+    reasoningTokens: true,
+    cacheWrites: true,
+    effort: true,
+    stopSequence: true,
+  },
+})
+
+describe('the calls of careless servers', () => {
+  const said = (calls: object[]) =>
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { tool_calls: calls } }] })}\n\n`
+  const call = (name: string, more: object = {}) => ({
+    ...more,
+    function: { name, arguments: '{}' },
+  })
+  const read = (text: string) => joined(readText(openai.chat, `${text}data: [DONE]\n\n`).chunks)
+  const both = [
+    { index: 0, id: 'a', name: 'f', args: {} },
+    { index: 1, id: 'b', name: 'g', args: {} },
+  ]
+
+  it('stay two calls where both are numbered 0', () => {
+    const text = said([call('f', { index: 0, id: 'a' })]) + said([call('g', { index: 0, id: 'b' })])
+    expect(read(text).calls).toEqual(both)
+  })
+
+  it('stay two calls where neither is numbered', () => {
+    const text = said([call('f', { id: 'a' })]) + said([call('g', { id: 'b' })])
+    expect(read(text).calls).toEqual(both)
+  })
+
+  it('stay one call where the id comes again with each delta', () => {
+    const part = (text: string) => ({ index: 0, id: 'a', function: { name: 'f', arguments: text } })
+    expect(read(said([part('{"x"')]) + said([part(':1}')])).calls).toEqual([
+      { index: 0, id: 'a', name: 'f', args: { x: 1 } },
+    ])
   })
 })

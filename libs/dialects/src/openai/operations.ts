@@ -1,12 +1,14 @@
 import { type Operation } from '../dialect.ts'
 
-function post(name: string, path: string, streams: boolean): Operation {
-  return { name, method: 'POST', path, model: 'body', streams }
+type Facts = Pick<Operation, 'streams' | 'chat'>
+
+function post(name: string, path: string, facts: Facts): Operation {
+  return { name, dialect: 'openai', method: 'POST', path, model: 'body', ...facts }
 }
 
 /** What passes through byte for byte: only `model` and `stream` of the body are looked at. */
 export const operations: readonly Operation[] = [
-  post('chat.completions', '/v1/chat/completions', true),
-  post('completions', '/v1/completions', true),
-  post('embeddings', '/v1/embeddings', false),
+  post('chat.completions', '/v1/chat/completions', { streams: true, chat: true }),
+  post('completions', '/v1/completions', { streams: true, chat: false }),
+  post('embeddings', '/v1/embeddings', { streams: false, chat: false }),
 ]
