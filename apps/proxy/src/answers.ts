@@ -1,5 +1,10 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
-import { openai, type Operation } from '@signalbox/dialects'
+import {
+  type Dialect,
+  dialectNamed,
+  type Operation,
+  OPERATIONS as ALL_OPERATIONS,
+} from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
 import { authenticate } from './authenticate.ts'
@@ -9,7 +14,7 @@ import { downstream, internal, statusOf } from './failures.ts'
 import { allows } from './models.ts'
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
-  openai.operations.map((operation) => [operation.path, operation]),
+  ALL_OPERATIONS.map((operation) => [operation.path, operation]),
 )
 const MODELS = '/v1/models'
 
@@ -84,8 +89,9 @@ export function answer(
     else if (unread) endUnread({ request, response }, body, clock)
     else response.end(body)
   }
+  const dialect = dialectOf(request)
   const fail = (failure: Failure, more: Record<string, string> = {}) => {
-    send(statusOf(failure), openai.errorBody(failure, requestId), more)
+    send(statusOf(failure), dialect.errorBody(failure, requestId), more)
   }
   if (unsafe) {
     response.shouldKeepAlive = false
@@ -102,11 +108,20 @@ export function answer(
   if (!authenticated.ok) return fail(authenticated.error)
   const key = authenticated.value?.routes ? authenticated.value : null
   const { models, table } = routing
-  if (wanted.kind === 'models') return send(200, key ? models.listFor(key) : models.list)
+  if (wanted.kind === 'models') return send(200, models.list(dialect, key))
   const mayKnow = !key || allows(key, table, wanted.id)
-  const entry = mayKnow ? models.entry(wanted.id) : undefined
+  const entry = mayKnow ? models.entry(dialect, wanted.id) : undefined
   if (entry !== undefined) return send(200, entry)
   fail(downstream('model_not_found', `there is no model ${JSON.stringify(wanted.id)}`))
+}
+
+/** OpenAI's and Anthropic's lists have one path: who is Anthropic's client says its version. */
+function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
+  const isAnthropic =
+    headers['anthropic-version'] !== undefined ||
+    url.startsWith('/v1/messages') ||
+    url.startsWith('/anthropic/')
+  return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
 }
 
 /** Status and latency of each backend, as this proxy sees them. */

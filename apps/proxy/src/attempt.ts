@@ -1,4 +1,4 @@
-import { type HeaderPair } from '@signalbox/dialects'
+import { dialectNamed, type HeaderPair } from '@signalbox/dialects'
 import { type Failure } from '@signalbox/model'
 import { type CompiledTarget, observeLatency, type Outcome } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
@@ -8,6 +8,7 @@ import { Exchange } from './exchange.ts'
 import { requestHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { type Translation, translationFor } from './translate.ts'
 
 /** Of a compressed stream nobody can see whether it came whole. */
 const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
@@ -24,6 +25,11 @@ export interface Attempted extends Asked {
   readonly routing: Routing
 }
 
+interface Chosen {
+  readonly live: Live
+  readonly translation: Translation | undefined
+}
+
 /** One try of a request at one backend. */
 export async function attempt(
   pipeline: Pipeline,
@@ -34,8 +40,11 @@ export async function attempt(
   const live = routing.live[target.backend.index]
   if (!live) throw new Error(`no live backend ${target.backend.id}`)
   passage.live = live
+  const translated = translationFor(pipeline, passage, { ...attempted, live })
+  if (!translated.ok) return { kind: 'failed', failure: translated.error, begun: false }
   live.inFlight++
-  const outcome = await exchange(pipeline, passage, { ...attempted, live })
+  const translation = translated.value
+  const outcome = await exchange(pipeline, passage, { ...attempted, live, translation })
   live.inFlight--
   if (outcome.kind === 'answered') live.connectFailures = 0
   else if (outcome.failure.code === 'upstream_connect_failed') {
@@ -48,20 +57,20 @@ export async function attempt(
 function exchange(
   { clock, wheel, metrics, exchanges }: Pipeline,
   passage: Passage,
-  { live, routing, ...asked }: Attempted & { readonly live: Live },
+  { live, routing, translation, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
   const { upstream } = live
   // Made now: while it waits for a connection the backend may get another address or credential.
-  const sent = upstreamRequest(passage, { ...asked, live })
+  const sent = upstreamRequest(passage, { ...asked, live, translation })
   return new Promise((resolve) => {
     const relay = new Exchange({
-      live,
+      dialect: dialectNamed(passage.operation.dialect),
       response,
       clock,
       requestId: passage.requestId,
-      ownHeaders: ownHeaders(passage, routing),
+      ownHeaders: [...ownHeaders(passage, routing), ...(translation?.ownHeaders ?? [])],
       onFirstByte: (ms) => {
         cancelFirstByte()
         const nowMs = clock.monotonicMs()
@@ -99,16 +108,16 @@ function exchange(
         relay.connectLate()
         relay.abort(TOO_LATE)
       })
-      upstream.dispatch(sent, relay)
+      upstream.dispatch(sent, translation?.into(relay) ?? relay)
     })
   })
 }
 
 function upstreamRequest(
   { request, requestId, operation }: Passage,
-  { route, scan, body, target, live }: Asked & { target: CompiledTarget; live: Live },
+  { route, scan, body, target, live, translation }: Asked & { target: CompiledTarget } & Chosen,
 ): Dispatcher.DispatchOptions {
-  const path = live.paths.get(operation.path)
+  const path = translation?.path ?? live.paths.get(operation.path)
   if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
   const { timeouts } = route.policy
   const { idleMs } = live.backend.spec.timeouts
@@ -116,10 +125,12 @@ function upstreamRequest(
   return {
     method: 'POST',
     path,
-    body: renamed && scan.model ? renameIn(body, scan.model, target.model) : body,
-    headers: requestHeaders(request.rawHeaders, [
+    body:
+      translation?.body ??
+      (renamed && scan.model ? renameIn(body, scan.model, target.model) : body),
+    headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
       ['x-request-id', requestId],
-      ...(scan.stream ? READABLE : []),
+      ...(scan.stream || translation ? READABLE : []),
       ...live.headers,
     ]),
     // Ours, by the wheel: undici's own is a second late.

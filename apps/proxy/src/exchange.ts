@@ -1,18 +1,19 @@
 import { type IncomingHttpHeaders, type ServerResponse } from 'node:http'
+import { type Dialect } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
 import { type Outcome } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
-import { type Live } from './live-backend.ts'
 
 /** How long a client may take to read the last event of a stream that broke off. */
 const LAST_EVENT_MS = 5_000
 const EVENT_STREAM = 'text/event-stream'
 
 export interface ExchangeOptions {
-  readonly live: Live
+  /** What the client is answered in. */
+  readonly dialect: Dialect
   readonly response: ServerResponse
   readonly clock: Clock
   readonly requestId: string
@@ -110,9 +111,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
-    const { response, live, released } = this.#options
+    const { response, dialect, released } = this.#options
     released()
-    if (this.#streams && !live.traits.dialect.endsWell(this.#tail)) {
+    if (this.#streams && !dialect.endsWell(this.#tail)) {
       const begun = { started: true, begun: true }
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
     }
@@ -136,11 +137,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
    * Says in the stream what happened where it is one, then breaks the connection: no final chunk.
    */
   #breakOff(failure: Failure): void {
-    const { response, live, clock, requestId } = this.#options
+    const { response, dialect, clock, requestId } = this.#options
     const { socket } = response
     if (!socket || socket.destroyed) return
     if (!this.#streams) return void socket.destroy()
-    response.write(live.traits.dialect.streamError(failure, requestId))
+    response.write(dialect.streamError(failure, requestId))
     socket.destroySoon()
     const cancel = clock.after(LAST_EVENT_MS, () => socket.destroy())
     socket.once('close', cancel)
@@ -153,7 +154,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #keepTail(chunk: Buffer): void {
-    const { tailBytes } = this.#options.live.traits.dialect
+    const { tailBytes } = this.#options.dialect
     this.#tail =
       chunk.length >= tailBytes
         ? chunk.subarray(-tailBytes)

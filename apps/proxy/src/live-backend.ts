@@ -1,4 +1,10 @@
-import { type HeaderPair, type KindTraits, kindTraits, upstreamPath } from '@signalbox/dialects'
+import {
+  type HeaderPair,
+  type KindTraits,
+  kindTraits,
+  OPERATIONS,
+  upstreamPath,
+} from '@signalbox/dialects'
 import { type BackendSpec, type Status } from '@signalbox/model'
 import { type CompiledBackend, eligible, type LiveBackend } from '@signalbox/routing'
 import { Upstream } from './upstream.ts'
@@ -18,7 +24,7 @@ export interface Live extends LiveBackend {
   upstreamKey: string
   /** Sent with every request: what the kind wants, and the credential. */
   headers: readonly HeaderPair[]
-  /** Upstream path by the path that clients write. */
+  /** Upstream path by the path that clients write, of what its kind serves natively. */
   paths: ReadonlyMap<string, string>
   status: Status | null
   /** Revision at which the address was set: a status from before it speaks of another server. */
@@ -112,6 +118,11 @@ function headersOf(traits: KindTraits, secret: string | undefined): readonly Hea
   return [...traits.fixedHeaders, ...(secret === undefined ? [] : traits.credentialHeaders(secret))]
 }
 
-function pathsOf(spec: BackendSpec, { dialect }: KindTraits): ReadonlyMap<string, string> {
-  return new Map(dialect.operations.map(({ path }) => [path, upstreamPath(spec.url, path)]))
+function pathsOf(spec: BackendSpec, { native }: KindTraits): ReadonlyMap<string, string> {
+  return new Map(
+    OPERATIONS.filter(({ dialect }) => native.includes(dialect)).map((operation) => [
+      operation.path,
+      upstreamPath(spec.url, operation.upstream ?? operation.path),
+    ]),
+  )
 }

@@ -1,24 +1,27 @@
-import { openai } from '@signalbox/dialects'
+import { type Dialect } from '@signalbox/dialects'
 import { type CompiledKey, match, mayUse, type Table } from '@signalbox/routing'
 
-/** Bodies of GET /v1/models and /v1/models/{id}, made once a table. */
+/** Bodies of GET /v1/models and /v1/models/{id}, in the dialect that the client asks in. */
 export interface ModelAnswers {
-  readonly list: string
-  /** Only what the key may use. */
-  listFor(key: CompiledKey): string
-  entry(id: string): string | undefined
+  /** Only what the key may use, where there is one. Without a key it is made once a table. */
+  list(dialect: Dialect, key: CompiledKey | null): string
+  entry(dialect: Dialect, id: string): string | undefined
 }
 
-/** The OpenAI shape: the paths are OpenAI's, whatever the backends speak. */
 export function renderModels(table: Table): ModelAnswers {
   const { models } = table
   const byId = new Map(models.map((model) => [model.id, model]))
+  const lists = new Map<Dialect, string>()
   return {
-    list: openai.modelList(models),
-    listFor: (key) => openai.modelList(models.filter(({ id }) => allows(key, table, id))),
-    entry: (id) => {
+    list: (dialect, key) => {
+      if (key) return dialect.modelList(models.filter(({ id }) => allows(key, table, id)))
+      const made = lists.get(dialect) ?? dialect.modelList(models)
+      lists.set(dialect, made)
+      return made
+    },
+    entry: (dialect, id) => {
       const model = byId.get(id)
-      return model && openai.modelEntry(model)
+      return model && dialect.modelEntry(model)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { openai } from '@signalbox/dialects'
+import { dialectNamed } from '@signalbox/dialects'
 import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
 import { type CompiledRoute, match, mayUse, next, record, whyNone } from '@signalbox/routing'
 import { attempt } from './attempt.ts'
@@ -156,13 +156,13 @@ function noTarget(route: CompiledRoute, code: 'no_backend' | 'backend_full'): Fa
  * request.
  */
 function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: Failure): void {
-  const { response, request, requestId } = passage
+  const { response, request, requestId, operation } = passage
   passage.code = failure.code
   if (response.headersSent || response.destroyed) return
   const unsafe = failure.code === 'malformed_request'
   const unread = !unsafe && !request.complete
   if (unsafe || unread) response.shouldKeepAlive = false
-  const body = openai.errorBody(failure, requestId)
+  const body = dialectNamed(operation.dialect).errorBody(failure, requestId)
   const headers = [
     'content-type',
     'application/json',

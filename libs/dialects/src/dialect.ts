@@ -23,7 +23,7 @@ export interface Operation {
   readonly chat: boolean
 }
 
-export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'ollama'
+export type DialectName = 'openai' | 'anthropic'
 
 /**
  * A wire format. Declares what it supports, so that nobody outside this room asks which one it is.
@@ -57,7 +57,10 @@ export interface ModelEntry {
 /** What is particular to a kind of backend: everything else follows from its dialect. */
 export interface KindTraits {
   readonly kind: Kind
+  /** Whose lists of models it answers with, and what chat is translated to that it has not. */
   readonly dialect: Dialect
+  /** Dialects whose paths it serves itself: there bytes pass as they are. */
+  readonly native: readonly DialectName[]
   /** Request headers that carry the credential. */
   credentialHeaders(secret: string): readonly HeaderPair[]
   /** Headers that every request to this kind carries. */

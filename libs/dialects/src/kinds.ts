@@ -1,5 +1,12 @@
 import { type Kind } from '@signalbox/model'
-import { type Dialect, type HeaderPair, type KindTraits } from './dialect.ts'
+import {
+  type Dialect,
+  type DialectName,
+  type HeaderPair,
+  type KindTraits,
+  type Operation,
+} from './dialect.ts'
+import { anthropic } from './anthropic/index.ts'
 import { openai } from './openai/index.ts'
 
 const MODELS_PATH = '/v1/models'
@@ -30,21 +37,23 @@ const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
   vllm: { healthPath: HEALTH_PATH },
   llamacpp: { healthPath: HEALTH_PATH },
   tgi: { healthPath: HEALTH_PATH },
-  signalbox: { healthPath: HEALTH_PATH },
+  signalbox: { healthPath: HEALTH_PATH, native: ['openai', 'anthropic'] },
   // Its v1 API, at https://<resource>.openai.azure.com/openai/v1.
   'azure-openai': { credentialHeaders: (secret) => [['api-key', secret]] },
-  // Both are reached through the OpenAI-compatible paths that their makers offer. Anthropic's list
-  // of models is its native one: it wants x-api-key and a version.
   anthropic: {
-    credentialHeaders: (secret) => [...bearer(secret), ['x-api-key', secret]],
+    dialect: anthropic,
+    native: ['anthropic'],
+    credentialHeaders: (secret) => [['x-api-key', secret]],
     fixedHeaders: [['anthropic-version', ANTHROPIC_VERSION]],
   },
+  // Reached through the OpenAI-compatible paths that its maker offers.
   gemini: { dialect: gemini },
 }
 
 function withDefaults(kind: Kind): KindTraits {
   return {
     dialect: openai,
+    native: ['openai'],
     credentialHeaders: bearer,
     fixedHeaders: [],
     healthPath: MODELS_PATH,
@@ -63,4 +72,15 @@ export function kindTraits(kind: Kind): KindTraits {
   const traits = TRAITS.get(kind)
   if (!traits) throw new Error(`kind ${kind} has no traits`)
   return traits
+}
+
+const DIALECTS: readonly Dialect[] = [openai, anthropic]
+
+/** Every path that clients may call, of all dialects. */
+export const OPERATIONS: readonly Operation[] = DIALECTS.flatMap(({ operations }) => operations)
+
+export function dialectNamed(name: DialectName): Dialect {
+  const dialect = DIALECTS.find((one) => one.name === name)
+  if (!dialect) throw new Error(`there is no dialect ${name}`)
+  return dialect
 }

@@ -142,6 +142,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Name a model in the top-level field "model".',
   },
+  untranslatable: {
+    status: 400,
+    plane: 'proxy',
+    remedy: 'Leave out the field that the message names, or ask a backend of the same dialect.',
+  },
   missing_key: {
     status: 401,
     plane: 'proxy',

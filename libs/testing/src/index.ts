@@ -1,6 +1,7 @@
 export * from './eventually.ts'
 export * from './free-port.ts'
 export * from './manual-clock.ts'
+export * from './mock-anthropic.ts'
 export * from './mock-backend.ts'
 export { type Answer, type CutHow, type FaultScope } from './mock-faults.ts'
 export { type Pieces } from './mock-handler.ts'
