@@ -127,6 +127,14 @@ describe("a client of OpenAI's at a backend of Anthropic's", () => {
     expect(claude.requests).toHaveLength(0)
   })
 
+  it('is answered without that field where the policy is lenient, and told so', async () => {
+    speakAnthropic(claude, { text: 'Hi.' })
+    await apply('policy', 'default', { translation: 'lenient' })
+    const answer = await chat({ ...asked, n: 2, brand_new: true })
+    expect(answer.status).toBe(200)
+    expect(answer.headers.get('x-signalbox-dropped')).toBe('n, brand_new')
+  })
+
   it('is told what was dropped by rule', async () => {
     speakAnthropic(claude, { text: 'Hi.' })
     const answer = await chat({ ...asked, prompt_cache_key: 'k', metadata: { a: 'b' } })

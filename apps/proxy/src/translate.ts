@@ -38,14 +38,14 @@ type Chosen = Asked & { readonly target: CompiledTarget; readonly live: Live }
 export function translationFor(
   { clock }: Pipeline,
   passage: Passage,
-  { body, target, live }: Chosen,
+  { body, route, target, live }: Chosen,
 ): Result<Translation | undefined, Failure> {
   const { operation, request, requestId } = passage
   const { native, dialect } = live.traits
   if (native.includes(operation.dialect)) return ok(undefined)
   if (!operation.chat) return err(notServed(operation))
   const from = dialectNamed(operation.dialect)
-  const leniency = { lenient: false }
+  const leniency = { lenient: route.policy.translation === 'lenient' }
   const read = from.chat.readRequest(parsed(body), leniency)
   if (!read.ok) return err(refused(read.error))
   const chat: ChatRequest = { ...read.value.chat, model: target.model }

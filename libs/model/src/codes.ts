@@ -145,7 +145,7 @@ export const CODES = {
   untranslatable: {
     status: 400,
     plane: 'proxy',
-    remedy: 'Leave out the field that the message names, or ask a backend of the same dialect.',
+    remedy: 'Leave out the field that the message names, or set the policy to translate leniently.',
   },
   missing_key: {
     status: 401,

@@ -21,6 +21,8 @@ export const policySpec = strict({
   fallbackStrategy: z.enum(['RoundRobin', 'WeightedRoundRobin']).default('RoundRobin'),
   timeouts: timeouts.prefault({}),
   retry: retry.prefault({}),
+  /** Whether a field that a backend's dialect cannot say is refused, or dropped and listed. */
+  translation: z.enum(['strict', 'lenient']).default('strict'),
   labels: labels.default({}),
 })
 
