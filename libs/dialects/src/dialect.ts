@@ -23,7 +23,7 @@ export interface Operation {
   readonly chat: boolean
 }
 
-export type DialectName = 'openai' | 'anthropic'
+export type DialectName = 'openai' | 'anthropic' | 'gemini'
 
 /**
  * A wire format. Declares what it supports, so that nobody outside this room asks which one it is.

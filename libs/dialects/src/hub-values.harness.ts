@@ -15,7 +15,6 @@ export interface Can {
   /** Signed thoughts. */
   readonly thinking: boolean
   readonly images: 'data' | 'data and address' | 'none'
-  readonly callIds: boolean
   readonly toolChoice: boolean
   readonly parallelSwitch: boolean
   readonly schema: boolean
@@ -26,7 +25,6 @@ export interface Can {
   readonly reasoningTokens: boolean
   readonly cacheWrites: boolean
   readonly effort: boolean
-  readonly stopSequence: boolean
 }
 
 const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 24 })

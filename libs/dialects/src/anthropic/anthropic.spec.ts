@@ -26,7 +26,6 @@ describeCodec({
   can: {
     thinking: true,
     images: 'data and address',
-    callIds: true,
     toolChoice: true,
     parallelSwitch: true,
     schema: true,
@@ -37,7 +36,6 @@ describeCodec({
     reasoningTokens: true,
     cacheWrites: true,
     effort: true,
-    stopSequence: true,
   },
 })
 

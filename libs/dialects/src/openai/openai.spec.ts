@@ -102,7 +102,6 @@ describeCodec({
   can: {
     thinking: false,
     images: 'data and address',
-    callIds: true,
     toolChoice: true,
     parallelSwitch: true,
     schema: true,
@@ -113,7 +112,6 @@ describeCodec({
     reasoningTokens: true,
     cacheWrites: true,
     effort: true,
-    stopSequence: true,
   },
 })
 
