@@ -32,7 +32,8 @@ interface Candidate {
 
 /**
  * Text and thoughts go out as they come. Gemini's calls are whole, so that their arguments are
- * gathered (LINE_CHARACTERS_MAX in all) and go out with the reason and the usage, in the last event.
+ * gathered (LINE_CHARACTERS_MAX in all) and go out with the reason and the usage, in the last
+ * event.
  */
 class CandidateWriter implements StreamWriter {
   readonly #context: AnswerContext
