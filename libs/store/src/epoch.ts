@@ -1,16 +1,9 @@
-import {
-  canonicalJson,
-  chainHash,
-  type Head,
-  type Intent,
-  type RevisionBody,
-} from '@signalbox/model'
-import { sha256 } from '@signalbox/host'
+import { type Head, type Intent } from '@signalbox/model'
 import type pg from 'pg'
 import { withClient } from './database.ts'
 import { headOf, type HeadRow } from './rows.ts'
 import { type EpochCause } from './store.ts'
-import { type Writer } from './write.ts'
+import { appendAfter, type Writer } from './write.ts'
 
 /*
  * One lineage, one order: that holds as long as what was committed stays committed. A backup that
@@ -64,7 +57,9 @@ export async function keepEpoch(writer: Writer, cause: EpochCause): Promise<stri
     }
     if (reason !== null) {
       const intent = cause.kind === 'asked' ? cause.intent : { ...SYSTEM_INTENT, reason }
-      await appendEmpty(writer, client, { head: { ...head, epoch }, intent })
+      const { fleet, clock } = writer
+      const at = new Date(clock.nowMs())
+      await appendAfter(client, { fleet, head: { ...head, epoch }, at, intent, events: [] })
       writer.cache = null
     }
     await client.query('COMMIT')
@@ -103,32 +98,4 @@ async function placeOf(client: pg.ClientBase): Promise<Place | null> {
     if (typeof code === 'string' && code.length === 5) return null
     throw error
   }
-}
-
-async function appendEmpty(
-  { fleet, clock }: Writer,
-  client: pg.ClientBase,
-  { head, intent }: { readonly head: Head; readonly intent: Intent },
-): Promise<void> {
-  const { lineage, epoch, hash: previousHash } = head
-  const revision = head.revision + 1
-  const body: RevisionBody = {
-    v: 1,
-    ...{ fleet, lineage, epoch, revision },
-    at: new Date(clock.nowMs()).toISOString(),
-    actor: intent.actor.id,
-    role: intent.actor.role,
-    source: intent.source,
-    reason: intent.reason,
-    requestId: intent.requestId,
-    changeRef: intent.changeRef,
-    address: intent.address,
-    events: [],
-  }
-  const link = { previousHash, epoch, revision, body: canonicalJson(body) }
-  await client.query('SELECT append_revision($1, $2, $3)', [
-    fleet,
-    Buffer.from(link.body, 'utf8'),
-    Buffer.from(chainHash(link, sha256), 'hex'),
-  ])
 }

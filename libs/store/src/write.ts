@@ -4,10 +4,12 @@ import {
   type Draft,
   EVENT_SCHEMA,
   type Event,
+  type Head,
   type Intent,
   project,
   refuse,
   type RevisionBody,
+  type RevisionMessage,
   type Snapshot,
 } from '@signalbox/model'
 import { type Clock, sha256 } from '@signalbox/host'
@@ -132,20 +134,26 @@ interface Appending {
   readonly drafts: readonly Draft[]
 }
 
-async function append(
-  { fleet, clock }: Writer,
+export interface Next {
+  readonly fleet: string
+  readonly head: Head
+  readonly at: Date
+  readonly intent: Intent
+  readonly events: readonly Event[]
+}
+
+/** The revision that follows a head, in the log. The caller holds the log's lock. */
+export async function appendAfter(
   client: pg.ClientBase,
-  { request, before, row, drafts }: Appending,
-): Promise<Committed> {
-  const { intent } = request
-  const events = await numberEvents(client, { fleet, drafts, position: Number(row.position) })
+  { fleet, head, at, intent, events }: Next,
+): Promise<{ readonly message: RevisionMessage; readonly body: RevisionBody }> {
   const body: RevisionBody = {
     v: 1,
     fleet,
-    lineage: before.head.lineage,
-    epoch: before.head.epoch,
-    revision: before.head.revision + 1,
-    at: new Date(clock.nowMs()).toISOString(),
+    lineage: head.lineage,
+    epoch: head.epoch,
+    revision: head.revision + 1,
+    at: at.toISOString(),
     actor: intent.actor.id,
     role: intent.actor.role,
     source: intent.source,
@@ -153,17 +161,31 @@ async function append(
     requestId: intent.requestId,
     changeRef: intent.changeRef,
     address: intent.address,
-    ...undoneBy(intent, before.head.revision),
+    ...undoneBy(intent, head.revision),
     events,
   }
   const { lineage, epoch, revision } = body
-  const link = { previousHash: before.head.hash, epoch, revision, body: canonicalJson(body) }
+  const link = { previousHash: head.hash, epoch, revision, body: canonicalJson(body) }
   const message = { lineage, ...link, hash: chainHash(link, sha256) }
   await client.query('SELECT append_revision($1, $2, $3)', [
     fleet,
     Buffer.from(message.body, 'utf8'),
     Buffer.from(message.hash, 'hex'),
   ])
+  return { message, body }
+}
+
+async function append(
+  { fleet, clock }: Writer,
+  client: pg.ClientBase,
+  { request, before, row, drafts }: Appending,
+): Promise<Committed> {
+  const { head } = before
+  const events = await numberEvents(client, { fleet, drafts, position: Number(row.position) })
+  const { message, body } = await appendAfter(client, {
+    ...{ fleet, head, events, intent: request.intent },
+    at: new Date(clock.nowMs()),
+  })
   return { message, body, before, after: project(before, message, body) }
 }
 
