@@ -83,7 +83,7 @@ describe.each(['m1', 'claude'])("Anthropic's package and the model %s", (model) 
 describe("Anthropic's package", () => {
   it('lists models', async () => {
     const page = await anthropicClient().models.list()
-    expect(page.data.map(({ id }) => id)).toEqual(['claude', 'm1'])
+    expect(page.data.map(({ id }) => id)).toEqual(['claude', 'gemini-3-pro', 'm1'])
   })
 
   it('carries thoughts and results back to a backend of OpenAI as far as it can take them', async () => {

@@ -12,6 +12,7 @@ export const CALLS = [
   { id: 'call_2', name: 'now', input: {} },
 ]
 export let claude: MockBackend
+export let google: MockBackend
 
 export const openaiClient = () =>
   new OpenAI({ baseURL: `${base}/v1`, apiKey: 'unused', maxRetries: 0 })
@@ -25,7 +26,11 @@ export function useBackends(): void {
     claude = await startMockBackend({ models: [] })
     await apply('backend', 'b2', { kind: 'anthropic', url: claude.url, models: ['claude'] })
   })
-  afterEach(() => claude.stop())
+  beforeEach(async () => {
+    google = await startMockBackend({ models: [] })
+    await apply('backend', 'b3', { kind: 'gemini', url: google.url, models: ['gemini-3-pro'] })
+  })
+  afterEach(() => Promise.all([claude.stop(), google.stop()]))
 }
 
 interface Script {

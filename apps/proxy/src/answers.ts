@@ -12,15 +12,18 @@ import { type Configuration } from './configuration.ts'
 import { declaresBody, endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { allows } from './models.ts'
+import { decoded, operationWithModel } from './path-model.ts'
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   ALL_OPERATIONS.map((operation) => [operation.path, operation]),
 )
 const MODELS = '/v1/models'
+const GOOGLE_HEADERS = ['x-goog-api-client', 'x-goog-api-key']
+const GEMINI_MODELS = '/v1beta/models'
 
 /** What a path and a method ask for. */
 export type Wanted =
-  | { readonly kind: 'operation'; readonly operation: Operation }
+  | { readonly kind: 'operation'; readonly operation: Operation; readonly pathModel?: string }
   | { readonly kind: 'models' }
   | { readonly kind: 'model'; readonly id: string }
   | { readonly kind: 'health' }
@@ -30,9 +33,11 @@ export type Wanted =
 /** Finds out what is wanted. Does not look at headers or body. */
 export function wantedBy(method: string, url: string): Wanted {
   const path = url.split('?', 1)[0] ?? ''
-  const operation = OPERATIONS.get(path)
-  if (operation) {
-    return method === operation.method ? { kind: 'operation', operation } : wrong(operation.method)
+  const found = OPERATIONS.get(path)
+  const asked = found ? { operation: found } : operationWithModel(path)
+  if (asked) {
+    const { operation } = asked
+    return method === operation.method ? { kind: 'operation', ...asked } : wrong(operation.method)
   }
   const read = readable(path)
   if (!read) return { kind: 'refused', failure: downstream('unknown_path', `there is no ${path}`) }
@@ -40,15 +45,12 @@ export function wantedBy(method: string, url: string): Wanted {
 }
 
 function readable(path: string): Wanted | undefined {
-  if (path === MODELS) return { kind: 'models' }
+  if (path === MODELS || path === GEMINI_MODELS) return { kind: 'models' }
   if (path === '/health') return { kind: 'health' }
   if (path === '/admin/health') return { kind: 'backends' }
-  if (!path.startsWith(`${MODELS}/`)) return undefined
-  try {
-    return { kind: 'model', id: decodeURIComponent(path.slice(MODELS.length + 1)) }
-  } catch {
-    return undefined
-  }
+  const list = [MODELS, GEMINI_MODELS].find((one) => path.startsWith(`${one}/`))
+  const id = list && decoded(path.slice(list.length + 1))
+  return id === undefined ? undefined : { kind: 'model', id }
 }
 
 function wrong(allow: string): Wanted {
@@ -115,12 +117,14 @@ export function answer(
   fail(downstream('model_not_found', `there is no model ${JSON.stringify(wanted.id)}`))
 }
 
-/** OpenAI's and Anthropic's lists have one path: who is Anthropic's client says its version. */
+/** All lists have one path; clients of Anthropic and Google say who they are in a header. */
 function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
   const isAnthropic =
     headers['anthropic-version'] !== undefined ||
     url.startsWith('/v1/messages') ||
     url.startsWith('/anthropic/')
+  const isGoogle = GOOGLE_HEADERS.some((name) => headers[name] !== undefined)
+  if (isGoogle || url.startsWith('/v1beta/')) return dialectNamed('gemini')
   return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
 }
 

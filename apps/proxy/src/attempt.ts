@@ -8,6 +8,7 @@ import { Exchange } from './exchange.ts'
 import { requestHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { nativePath } from './path-model.ts'
 import { type Translation, translationFor } from './translate.ts'
 
 /** Of a compressed stream nobody can see whether it came whole. */
@@ -114,10 +115,11 @@ function exchange(
 }
 
 function upstreamRequest(
-  { request, requestId, operation }: Passage,
+  passage: Passage,
   { route, scan, body, target, live, translation }: Asked & { target: CompiledTarget } & Chosen,
 ): Dispatcher.DispatchOptions {
-  const path = translation?.path ?? live.paths.get(operation.path)
+  const { request, requestId, operation } = passage
+  const path = translation?.path ?? nativePath(passage, { live, target })
   if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
   const { timeouts } = route.policy
   const { idleMs } = live.backend.spec.timeouts
@@ -131,7 +133,7 @@ function upstreamRequest(
     headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
       ['x-request-id', requestId],
       ...(scan.stream || translation ? READABLE : []),
-      ...live.headers,
+      ...(live.headers.get(translation ? live.traits.dialect.name : operation.dialect) ?? []),
     ]),
     // Ours, by the wheel: undici's own is a second late.
     headersTimeout: 0,

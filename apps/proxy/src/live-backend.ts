@@ -1,4 +1,5 @@
 import {
+  type DialectName,
   type HeaderPair,
   type KindTraits,
   kindTraits,
@@ -22,8 +23,8 @@ export interface Live extends LiveBackend {
   traits: KindTraits
   upstream: Upstream
   upstreamKey: string
-  /** Sent with every request: what the kind wants, and the credential. */
-  headers: readonly HeaderPair[]
+  /** Sent with every request of a dialect: what the kind wants, and the credential. */
+  headers: ReadonlyMap<DialectName, readonly HeaderPair[]>
   /** Upstream path by the path that clients write, of what its kind serves natively. */
   paths: ReadonlyMap<string, string>
   status: Status | null
@@ -114,8 +115,14 @@ function upstreamKeyOf(spec: BackendSpec, secret: string | undefined): string {
   return JSON.stringify([kind, url, tls, http2, limits.connections, secret])
 }
 
-function headersOf(traits: KindTraits, secret: string | undefined): readonly HeaderPair[] {
-  return [...traits.fixedHeaders, ...(secret === undefined ? [] : traits.credentialHeaders(secret))]
+function headersOf(traits: KindTraits, secret: string | undefined): Live['headers'] {
+  const { native, dialect, fixedHeaders } = traits
+  return new Map(
+    [...native, dialect.name].map((name) => [
+      name,
+      [...fixedHeaders, ...(secret === undefined ? [] : traits.credentialHeaders(secret, name))],
+    ]),
+  )
 }
 
 function pathsOf(spec: BackendSpec, { native }: KindTraits): ReadonlyMap<string, string> {

@@ -37,6 +37,8 @@ export interface Accepted {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   readonly operation: Operation
+  /** The model, where the dialect has it in the path. */
+  readonly pathModel?: string | undefined
   readonly requestId: string
   /** What the guard found, which looks at every request first. */
   readonly unsafe: Failure | undefined

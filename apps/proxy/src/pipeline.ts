@@ -3,10 +3,10 @@ import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
 import { type CompiledRoute, match, mayUse, next, record, whyNone } from '@signalbox/routing'
 import { attempt } from './attempt.ts'
 import { authenticate } from './authenticate.ts'
-import { scanBody } from './body-scan.ts'
 import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { scanFor } from './path-model.ts'
 import { readBody } from './read-body.ts'
 import { recordOf, toMicroseconds } from './request-record.ts'
 
@@ -49,17 +49,18 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   const bytesMax = pipeline.bodyBytesMax()
   const read = await readBody(request, { bytesMax, budget, held: passage.held })
   if (!read.ok) return read.error
-  const scan = scanBody(read.value)
+  const scan = scanFor(passage, read.value)
   if (!scan.ok) return downstream(scan.code, scan.message)
-  if (!scan.model) return downstream('missing_model', 'the body names no model')
-  passage.model = scan.model.value
+  const model = passage.pathModel ?? scan.model?.value
+  if (model === undefined) return downstream('missing_model', 'the body names no model')
+  passage.model = model
 
-  const route = await findRoute(pipeline, passage, scan.model.value)
+  const route = await findRoute(pipeline, passage, model)
   if (!route) {
-    return downstream('model_not_found', `there is no model ${JSON.stringify(scan.model.value)}`)
+    return downstream('model_not_found', `there is no model ${JSON.stringify(model)}`)
   }
-  if (passage.key && !mayUse(passage.key, route, scan.model.value)) {
-    const message = `the key may not use the model ${JSON.stringify(scan.model.value)}`
+  if (passage.key && !mayUse(passage.key, route, model)) {
+    const message = `the key may not use the model ${JSON.stringify(model)}`
     return downstream('key_not_allowed', message)
   }
   passage.route = route

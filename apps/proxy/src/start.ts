@@ -147,7 +147,8 @@ function requestHandler({ pipeline, ops, state, idPrefix }: Handling) {
     const wanted = wantedBy(method, url)
     const both = { request, response }
     if (wanted.kind === 'operation') {
-      return void handle(pipeline, { operation: wanted.operation, unsafe, requestId, ...both })
+      const { operation, pathModel } = wanted
+      return void handle(pipeline, { operation, pathModel, unsafe, requestId, ...both })
     }
     const startMs = clock.monotonicMs()
     response.once('close', () => {

@@ -1,8 +1,10 @@
 import {
   type AnswerContext,
+  type Call,
   type ChatRequest,
   dialectNamed,
   type Json,
+  type Leniency,
   type Operation,
   upstreamPath,
 } from '@signalbox/dialects'
@@ -12,6 +14,7 @@ import type { Dispatcher } from 'undici'
 import { downstream } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, type Passage, type Pipeline } from './passage.ts'
+import { asksForEvents } from './path-model.ts'
 import { TranslatedAnswer } from './translated-answer.ts'
 
 const MS_PER_S = 1_000
@@ -19,7 +22,7 @@ const DROPPED_CHARACTERS_MAX = 1_024
 const INDEX = /\[\d+\]/g
 const INVISIBLE = /[^\x21-\x7e]/g
 /** What another dialect's servers would make nothing of. */
-const OF_ONE_DIALECT = /^(?:openai|anthropic)-/i
+const OF_ONE_DIALECT = /^(?:openai-|anthropic-|x-goog-)/i
 
 /** How one attempt crosses from the client's dialect to the backend's, and the answer back. */
 export interface Translation {
@@ -45,8 +48,11 @@ export function translationFor(
   if (native.includes(operation.dialect)) return ok(undefined)
   if (!operation.chat) return err(notServed(operation))
   const from = dialectNamed(operation.dialect)
+  if (operation.streams === 'always' && !asksForEvents(request.url)) {
+    return err(refused({ field: 'alt', message: 'a stream is translated as alt=sse alone' }))
+  }
   const leniency = { lenient: route.policy.translation === 'lenient' }
-  const read = from.chat.readRequest(parsed(body), leniency)
+  const read = from.chat.readRequest(parsed(body), callOf(passage, leniency))
   if (!read.ok) return err(refused(read.error))
   const chat: ChatRequest = { ...read.value.chat, model: target.model }
   const written = dialect.chat.writeRequest(chat, leniency)
@@ -65,6 +71,12 @@ export function translationFor(
     ownHeaders: droppedHeader([...read.value.dropped, ...written.value.dropped]),
     into: (relay) => new TranslatedAnswer(relay, crossing),
   })
+}
+
+/** What the path says in place of the body. */
+function callOf({ operation, pathModel }: Passage, leniency: Leniency): Call {
+  if (pathModel === undefined) return leniency
+  return { ...leniency, model: pathModel, stream: operation.streams === 'always' }
 }
 
 /** The scanner has seen that it is an object; what is wrong deeper inside shows here. */

@@ -61,8 +61,8 @@ export interface KindTraits {
   readonly dialect: Dialect
   /** Dialects whose paths it serves itself: there bytes pass as they are. */
   readonly native: readonly DialectName[]
-  /** Request headers that carry the credential. */
-  credentialHeaders(secret: string): readonly HeaderPair[]
+  /** Request headers that carry the credential, on the paths of this dialect. */
+  credentialHeaders(secret: string, dialect?: DialectName): readonly HeaderPair[]
   /** Headers that every request to this kind carries. */
   readonly fixedHeaders: readonly HeaderPair[]
   /** Paths that cost no tokens, relative to the backend's base URL as upstreamPath() joins them. */

@@ -1,15 +1,6 @@
 import { KINDS } from '@signalbox/model'
-import { describeDialect } from './dialect.contract.ts'
 import { kindTraits } from './kinds.ts'
 import { upstreamPath } from './upstream-path.ts'
-
-describeDialect({
-  dialect: kindTraits('gemini').dialect,
-  wholeStreams: ['data: {"choices":[]}\n\ndata: [DONE]\n\n'],
-  lists: [
-    [{ data: [{ id: 'models/gemini-2.5-flash' }, { id: 'other' }] }, ['gemini-2.5-flash', 'other']],
-  ],
-})
 
 describe('kindTraits', () => {
   it.each(KINDS)('knows %s, the same each time', (kind) => {
@@ -42,10 +33,16 @@ describe('kindTraits', () => {
 
   it('reaches Gemini where Google documents it', () => {
     const base = 'https://generativelanguage.googleapis.com/v1beta/openai'
-    const { discoveryPath, dialect } = kindTraits('gemini')
+    const { discoveryPath } = kindTraits('gemini')
     expect(upstreamPath(base, discoveryPath)).toBe('/v1beta/openai/models')
-    expect(upstreamPath(base, dialect.operations[0]?.path ?? '')).toBe(
-      '/v1beta/openai/chat/completions',
-    )
+    expect(upstreamPath(base, '/v1/chat/completions')).toBe('/v1beta/openai/chat/completions')
+    const native = '/v1beta/models/gemini-3-pro:generateContent'
+    expect(upstreamPath(base, native)).toBe(native)
+  })
+
+  it('shows the credential of Gemini as each of its two doors wants it', () => {
+    const { credentialHeaders } = kindTraits('gemini')
+    expect(credentialHeaders('k', 'gemini')).toEqual([['x-goog-api-key', 'k']])
+    expect(credentialHeaders('k', 'openai')).toEqual([['authorization', 'Bearer k']])
   })
 })

@@ -7,23 +7,14 @@ import {
   type Operation,
 } from './dialect.ts'
 import { anthropic } from './anthropic/index.ts'
+import { gemini } from './gemini/index.ts'
 import { openai } from './openai/index.ts'
 
 const MODELS_PATH = '/v1/models'
 const HEALTH_PATH = '/health'
 const ANTHROPIC_VERSION = '2023-06-01'
-/** Gemini lists `models/gemini-2.5-flash` and is asked for `gemini-2.5-flash`. */
-const GEMINI_PREFIX = 'models/'
 
 const bearer = (secret: string): readonly HeaderPair[] => [['authorization', `Bearer ${secret}`]]
-
-const gemini: Dialect = {
-  ...openai,
-  readModels: (body) =>
-    openai
-      .readModels(body)
-      ?.map((name) => (name.startsWith(GEMINI_PREFIX) ? name.slice(GEMINI_PREFIX.length) : name)),
-}
 
 type Particulars = Partial<Omit<KindTraits, 'kind'>>
 
@@ -37,7 +28,7 @@ const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
   vllm: { healthPath: HEALTH_PATH },
   llamacpp: { healthPath: HEALTH_PATH },
   tgi: { healthPath: HEALTH_PATH },
-  signalbox: { healthPath: HEALTH_PATH, native: ['openai', 'anthropic'] },
+  signalbox: { healthPath: HEALTH_PATH, native: ['openai', 'anthropic', 'gemini'] },
   // Its v1 API, at https://<resource>.openai.azure.com/openai/v1.
   'azure-openai': { credentialHeaders: (secret) => [['api-key', secret]] },
   anthropic: {
@@ -46,8 +37,13 @@ const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
     credentialHeaders: (secret) => [['x-api-key', secret]],
     fixedHeaders: [['anthropic-version', ANTHROPIC_VERSION]],
   },
-  // Reached through the OpenAI-compatible paths that its maker offers.
-  gemini: { dialect: gemini },
+  // Its maker offers OpenAI's paths too, which take the same key in another header.
+  gemini: {
+    dialect: gemini,
+    native: ['gemini', 'openai'],
+    credentialHeaders: (secret, dialect) =>
+      dialect === 'gemini' ? [['x-goog-api-key', secret]] : bearer(secret),
+  },
 }
 
 function withDefaults(kind: Kind): KindTraits {
@@ -74,7 +70,7 @@ export function kindTraits(kind: Kind): KindTraits {
   return traits
 }
 
-const DIALECTS: readonly Dialect[] = [openai, anthropic]
+const DIALECTS: readonly Dialect[] = [openai, anthropic, gemini]
 
 /** Every path that clients may call, of all dialects. */
 export const OPERATIONS: readonly Operation[] = DIALECTS.flatMap(({ operations }) => operations)
