@@ -17,7 +17,7 @@ const USAGE = {
 }
 const ABOUT = { modelVersion: 'gemini-sim', responseId: 'resp_1' }
 
-/** Makes a simulated backend speak Gemini's API; `?alt=sse` as there decides the form of a stream. */
+/** Makes a simulated backend speak Gemini's API: `?alt=sse` decides the form of a stream. */
 export function speakGemini(backend: MockBackend, script: GeminiScript): void {
   const { text, calls = [], cutAfter } = script
   const called = calls.map(({ signature, ...functionCall }) => ({
