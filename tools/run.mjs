@@ -26,7 +26,15 @@ process.chdir(root)
 const PARENT_CHECK_MS = 250
 const APPS = ['admin-api', 'cli', 'health-probe', 'proxy', 'standalone']
 
-const commands = { start, test, build: async () => prepare(), lint, bench, signalbox }
+const commands = {
+  start,
+  test,
+  build: async () => prepare(),
+  lint,
+  bench,
+  signalbox,
+  'nats-accounts': natsAccounts,
+}
 const command = commands[name]
 if (!command)
   fail(`unknown command ${JSON.stringify(name)}; one of ${Object.keys(commands).join(', ')}`)
@@ -61,6 +69,12 @@ async function bench(args) {
 async function signalbox(args) {
   prepare()
   process.exitCode = await runNode([join(root, 'dist/cli/main.js'), ...args], { cwd })
+}
+
+/** Prints the accounts and permissions of a fleet on NATS: deploy/nats/README.md. */
+async function natsAccounts(args) {
+  install()
+  process.exitCode = await runNode([join(root, 'tools/nats-accounts.mjs'), ...args], { cwd })
 }
 
 function sayCounts(path, code) {
@@ -187,7 +201,8 @@ function whenParentEnds(act) {
 }
 
 function run(file, args, { quiet = false, env = {} } = {}) {
-  const loud = name === 'signalbox' ? ['ignore', process.stderr, 'inherit'] : 'inherit'
+  const quietStdout = ['signalbox', 'nats-accounts'].includes(name)
+  const loud = quietStdout ? ['ignore', process.stderr, 'inherit'] : 'inherit'
   const stdio = quiet ? ['ignore', 'pipe', 'pipe'] : loud
   const done = spawnSync(file, args, { stdio, encoding: 'utf8', env: { ...process.env, ...env } })
   if (done.status === 0) return
@@ -196,7 +211,7 @@ function run(file, args, { quiet = false, env = {} } = {}) {
 }
 
 function say(what) {
-  const print = name === 'signalbox' ? console.error : console.log
+  const print = ['signalbox', 'nats-accounts'].includes(name) ? console.error : console.log
   print(`signalbox: ${what} ...`)
 }
 

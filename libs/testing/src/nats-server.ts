@@ -20,6 +20,8 @@ export interface NatsServer {
 
 export interface NatsServerOptions {
   readonly storeDir?: string
+  /** A configuration file that says where the data lie; its address gives way to one of ours. */
+  readonly configFile?: string
   /** More arguments, such as `--auth`, `token`. */
   readonly args?: readonly string[]
 }
@@ -40,7 +42,9 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   if (binary === undefined) throw new Error('nats-server is not on PATH')
   const storeDir = options.storeDir ?? (await mkdtemp(join(tmpdir(), 'signalbox-nats-')))
   const port = await freePort()
-  const args = ['-a', HOST, '-p', String(port), '-js', '-sd', storeDir, ...(options.args ?? [])]
+  const { configFile } = options
+  const store = configFile === undefined ? ['-js', '-sd', storeDir] : ['-c', configFile]
+  const args = ['-a', HOST, '-p', String(port), ...store, ...(options.args ?? [])]
   const remove = () => rm(storeDir, { recursive: true, force: true })
   let child = await start(binary, { args, port })
   return {

@@ -7,14 +7,10 @@ import {
   jetstreamManager,
   RetentionPolicy,
   StorageType,
+  type StoredMsg,
   type StreamInfo,
 } from '@nats-io/jetstream'
-import {
-  type NatsConnection,
-  NoRespondersError,
-  RequestError,
-  TimeoutError,
-} from '@nats-io/transport-node'
+import { type NatsConnection } from '@nats-io/transport-node'
 import { type Head, type RevisionMessage } from '@signalbox/model'
 import {
   BusUnavailable,
@@ -25,6 +21,7 @@ import {
   REVISIONS_PER_FETCH,
 } from '../bus.ts'
 import { emptyHead, headOf, judgeStream, type StreamOwner } from '../stream-rules.ts'
+import { directGet, isUnanswered } from './direct-get.ts'
 import { type Subjects } from './subjects.ts'
 import { readRevision, revisionPayload } from './wire.ts'
 
@@ -41,11 +38,6 @@ import { readRevision, revisionPayload } from './wire.ts'
 export const STREAM_REVISIONS_MAX = 100_000
 /** Direct gets under way at once, in one call of read(). */
 const GETS_IN_FLIGHT = 32
-/**
- * A direct get of a stream that does not exist is never answered, not even by "no responders". Well
- * under the deadline, so that there is time to ask why.
- */
-const GET_TIMEOUT_MS = 1_000
 /** Racing publishers may drop and make the stream under each other's hands. */
 const OPEN_ATTEMPTS = 3
 
@@ -101,56 +93,39 @@ export async function publish(
   }
 }
 
-/** Bus.revisions(): direct gets, which any replica answers, not one consumer per follower. */
+/**
+ * Bus.revisions(): direct gets, which any replica answers, not one consumer per follower. The first
+ * get answers with what comes next where its revision is no longer held. A replica that lags may
+ * have nothing yet: a follower believes the beacon then, and asks again.
+ */
 export async function read(
-  place: StreamPlace,
+  { nc, subjects }: StreamPlace,
   range: { readonly from: number; readonly to: number },
 ): Promise<FetchOutcome> {
-  const { nc, subjects } = place
-  const jsm = await jetstreamManager(nc, { ...API, timeout: GET_TIMEOUT_MS })
+  const { stream } = subjects
   const to = Math.min(range.to, range.from + REVISIONS_PER_FETCH - 1)
-  const first = await getRevision(jsm, subjects.stream, range.from)
-  if (first === 'malformed') return { kind: 'gone' }
-  if (!first) return whyMissing(jsm, subjects.stream, range.from)
+  const stored = await directGet(nc, { stream, seq: range.from, subject: subjects.revisions })
+  // No stream is an empty one: its publisher will make it.
+  if (!stored) return { kind: 'found', messages: [] }
+  const first = revisionIn(stored, range.from)
+  if (!first) return { kind: 'gone' }
   const messages = [first]
   for (let at = range.from + 1; at <= to; at += GETS_IN_FLIGHT) {
     const count = Math.min(GETS_IN_FLIGHT, to - at + 1)
-    const gets = Array.from({ length: count }, (_, i) => getRevision(jsm, subjects.stream, at + i))
-    for (const got of await Promise.all(gets)) {
-      if (!got || got === 'malformed') return { kind: 'found', messages }
-      messages.push(got)
+    const gets = Array.from({ length: count }, (_, i) => directGet(nc, { stream, seq: at + i }))
+    for (const [index, got] of (await Promise.all(gets)).entries()) {
+      const message = got && revisionIn(got, at + index)
+      if (!message) return { kind: 'found', messages }
+      messages.push(message)
     }
   }
   return { kind: 'found', messages }
 }
 
-async function getRevision(
-  jsm: JetStreamManager,
-  stream: string,
-  revision: number,
-): Promise<RevisionMessage | 'malformed' | null> {
-  try {
-    const stored = await jsm.direct.getMessage(stream, { seq: revision })
-    if (!stored) return null
-    const message = readRevision({ headers: stored.header, data: stored.data })
-    return message?.revision === revision ? message : 'malformed'
-  } catch (error) {
-    if (isUnanswered(error) || error instanceof TimeoutError) return null
-    throw error
-  }
-}
-
-/** Nothing at a revision: not yet, no more, or this replica lags (then nothing is known). */
-async function whyMissing(
-  jsm: JetStreamManager,
-  stream: string,
-  revision: number,
-): Promise<FetchOutcome> {
-  const info = await streamInfo(jsm, stream)
-  // No stream is an empty one: its publisher will make it.
-  if (!info || revision > info.state.last_seq) return { kind: 'found', messages: [] }
-  if (revision < info.state.first_seq) return { kind: 'gone' }
-  throw new BusUnavailable(`revision ${revision} is stored but was not answered`)
+/** undefined where it is another one, or none. */
+function revisionIn(stored: StoredMsg, revision: number): RevisionMessage | undefined {
+  const message = readRevision({ headers: stored.header, data: stored.data })
+  return message?.revision === revision ? message : undefined
 }
 
 async function streamInfo(jsm: JetStreamManager, stream: string): Promise<StreamInfo | null> {
@@ -228,12 +203,6 @@ function isConflict(error: unknown): boolean {
     isApiError(error, EXPECTED_STREAM_MISMATCH) ||
     isUnanswered(error)
   )
-}
-
-function isUnanswered(error: unknown): boolean {
-  const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
-  if (cause instanceof NoRespondersError) return true
-  return cause instanceof RequestError && cause.isNoResponders()
 }
 
 function isApiError(error: unknown, code: number): boolean {

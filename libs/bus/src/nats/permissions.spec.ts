@@ -1,0 +1,305 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { connect, type NatsConnection } from '@nats-io/transport-node'
+import { type Log, silentLog, systemClock } from '@signalbox/host'
+import { encodeSnapshot, type Heartbeat, type StatusTable } from '@signalbox/model'
+import {
+  eventually,
+  findNatsServer,
+  type NatsServer,
+  seededRandom,
+  startNatsServer,
+} from '@signalbox/testing'
+import { STATUSES } from '../bus-messages.harness.ts'
+import { type Bus } from '../bus.ts'
+import { noDisk } from '../disk-copy.ts'
+import { follow } from '../follow.ts'
+import { TestLog } from '../test-log.harness.ts'
+import { connectNats } from './connect.ts'
+import { directGet } from './direct-get.ts'
+import { type BusRole, permissionsOf, renderNatsAccounts } from './permissions.ts'
+import { subjectsOf } from './subjects.ts'
+
+const FOLDER = join(import.meta.dirname, '../../../../deploy/nats')
+const ROLES: readonly BusRole[] = ['admin-api', 'proxy', 'health-probe']
+const MEMBERS = ['proxy', 'health-probe'] as const
+const FLEETS = ['default', 'other-1']
+const PASSWORD = 'k3epIt'
+const SKIPPED = 'permissions: skipped, nats-server is not on PATH (apt-get install nats-server)'
+
+it('deploy/nats/fleet-default.conf is what the subjects say (npm run nats-accounts)', () => {
+  const committed = readFileSync(join(FOLDER, 'fleet-default.conf'), 'utf8')
+  expect(committed).toBe(renderNatsAccounts('default'))
+})
+
+it('every subject has somebody who says it and somebody who hears it', () => {
+  const { stream, snapshotBucket, ...rest } = subjectsOf('f')
+  expect([stream, snapshotBucket]).toEqual(['SB_F_CONFIG', 'SB_F_SNAPSHOT'])
+  const names = Object.values(rest).filter((value) => typeof value === 'string')
+  const said = ROLES.flatMap((role) => permissionsOf('f', role).publish)
+  const heard = ROLES.flatMap((role) => permissionsOf('f', role).subscribe)
+  // The stream hears revisions, and says what is live.
+  expect(names.filter((name) => !said.includes(name))).toEqual(['sb.f.config.live.*'])
+  expect(names.filter((name) => !heard.includes(name))).toEqual(['sb.f.config.revision.*'])
+})
+
+if (findNatsServer() === undefined) {
+  it.skip(SKIPPED, () => {})
+} else {
+  describe('the shipped nats.conf', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'signalbox-nats-conf-'))
+    const subjects = subjectsOf('default')
+    let server: NatsServer
+    let opened: { close(): Promise<void> }[] = []
+    let complaints: string[] = []
+    let lineages = 0
+
+    beforeAll(async () => {
+      for (const fleet of FLEETS) {
+        writeFileSync(join(folder, `fleet-${fleet}.conf`), renderNatsAccounts(fleet))
+      }
+      mkdirSync(join(folder, 'passwords'))
+      for (const user of FLEETS.flatMap((fleet) => ROLES.map((role) => `${fleet}-${role}`))) {
+        writeFileSync(join(folder, `passwords/${user}.conf`), `password: "${PASSWORD}"\n`)
+      }
+      const both = readFileSync(join(FOLDER, 'nats.conf'), 'utf8')
+        .replace('include "fleet-default.conf"', '$&\n  include "fleet-other-1.conf"')
+        .replace('/var/lib/nats/signalbox', join(folder, 'data'))
+        .replace(/^http:.*$/m, '')
+      writeFileSync(join(folder, 'nats.conf'), both)
+      server = await startNatsServer({ configFile: join(folder, 'nats.conf') })
+    })
+
+    afterEach(async () => {
+      for (const one of opened) await one.close()
+      opened = []
+      complaints = []
+    })
+
+    afterAll(async () => {
+      await server.stop()
+      rmSync(folder, { recursive: true })
+    })
+
+    const log: Log = {
+      ...silentLog,
+      warn: (fields: object, what: string) => complaints.push(`${what} ${inspect(fields)}`),
+      error: (fields: object, what: string) => complaints.push(`${what} ${inspect(fields)}`),
+    }
+
+    const bus = async (role: BusRole, fleet = 'default'): Promise<Bus> => {
+      const url = server.url.replace('nats://', `nats://${fleet}-${role}:${PASSWORD}@`)
+      const random = seededRandom(1)
+      const one = await connectNats({ url, fleet, clock: systemClock, random, log })
+      opened.unshift(one)
+      await eventually(() => one.connected())
+      return one
+    }
+
+    const raw = async (role: BusRole, fleet = 'default') => {
+      const servers = server.url.replace('nats://', '')
+      const nc = await connect({ servers, user: `${fleet}-${role}`, pass: PASSWORD })
+      opened.unshift({ close: () => nc.close() })
+      return nc
+    }
+
+    /** A log of three revisions that an admin-api has published, with its snapshot. */
+    const published = async () => {
+      const admin = await bus('admin-api')
+      const entries = new TestLog(`lineage-${(lineages += 1)}`).appendMany(3)
+      await admin.openStream(entries)
+      for (const message of entries.messages) await admin.publishRevision(message)
+      await admin.publishSnapshot({ head: entries.head, text: encodeSnapshot(entries.state) })
+      return { admin, entries }
+    }
+
+    const followAs = async (role: 'proxy' | 'health-probe') => {
+      const member = await bus(role)
+      const following = follow({
+        bus: member,
+        disk: noDisk,
+        clock: systemClock,
+        random: seededRandom(1),
+        log,
+        identity: { id: role, role: role === 'proxy' ? 'proxy' : 'probe', labels: {}, version: '' },
+        onSnapshot: () => [],
+        load: () => null,
+      })
+      opened.unshift({ close: () => following.stop() })
+      return { member, following }
+    }
+
+    describe('lets', () => {
+      it('admin-api make, fill, snapshot and replace the stream', async () => {
+        const { admin, entries } = await published()
+        expect(await admin.openStream(entries)).toEqual(entries.head)
+        entries.appendMany(1)
+        expect(await admin.publishRevision(entries.message(4))).toEqual({ kind: 'stored' })
+        await admin.publishSnapshot({ head: entries.head, text: encodeSnapshot(entries.state) })
+        const next = entries.failOver(2)
+        expect((await admin.openStream(next)).revision).toBe(0)
+        expect(complaints).toEqual([])
+      })
+
+      it.each(MEMBERS)('%s follow: from a snapshot, by gets, live; and be heard', async (role) => {
+        const { admin, entries } = await published()
+        const beats: Heartbeat[] = []
+        admin.onHeartbeat((beat) => beats.push(beat))
+        const { member, following } = await followAs(role)
+        const at = (revision: number) =>
+          eventually(() => {
+            admin.publishBeacon(entries.head)
+            const { state, active } = following.state()
+            return state === 'live' && active === revision
+          })
+        await at(3)
+        expect((await member.latestSnapshot())?.head).toEqual(entries.head)
+        expect(await member.revisions({ from: 2, to: 9 })).toEqual({
+          kind: 'found',
+          messages: entries.messages.slice(1),
+        })
+        entries.appendMany(1)
+        await admin.publishRevision(entries.message(4))
+        await at(4)
+        await eventually(() => beats.some(({ id, active }) => id === role && active === 4))
+        beats.length = 0
+        await eventually(() => {
+          admin.askAround()
+          return beats.length > 0
+        })
+        expect(complaints).toEqual([])
+      })
+
+      it('a follower take a snapshot of many chunks, whole', async () => {
+        const { admin, entries } = await published()
+        const { head } = entries.appendMany(1)
+        const text = Array.from({ length: 200_000 }, (_, i) => (i * 7919).toString(36)).join('é')
+        await admin.publishSnapshot({ head, text })
+        expect(await (await bus('proxy')).latestSnapshot()).toEqual({ head, text })
+      })
+
+      it('health-probe tell admin-api and proxies what it sees, and hear a proxy ask', async () => {
+        const [admin, proxy, probe] = await Promise.all(ROLES.map((role) => bus(role)))
+        const tables: StatusTable[] = []
+        let asked = 0
+        admin?.onStatus((table) => tables.push(table))
+        proxy?.onStatus((table) => tables.push(table))
+        probe?.onAsked(() => (asked += 1))
+        await eventually(() => {
+          probe?.sendStatus(STATUSES)
+          proxy?.askAround()
+          return asked > 0 && tables.length >= 2
+        })
+        expect(tables[0]).toEqual(STATUSES)
+        expect(complaints).toEqual([])
+      })
+    })
+
+    describe('refuses', () => {
+      const stream = subjects.stream
+      const bucket = `OBJ_${subjects.snapshotBucket}`
+      const refusedSubjects = [
+        subjects.revision(4),
+        subjects.revision(1).replace('revision', 'live'),
+        subjects.beacon,
+        `$O.${subjects.snapshotBucket}.C.x`,
+        ...[stream, bucket].flatMap((name) =>
+          ['INFO', 'CREATE', 'UPDATE', 'DELETE', 'PURGE', 'MSG.DELETE', 'SNAPSHOT', 'RESTORE'].map(
+            (call) => `$JS.API.STREAM.${call}.${name}`,
+          ),
+        ),
+        `$JS.API.CONSUMER.CREATE.${stream}`,
+        `$JS.API.CONSUMER.CREATE.${bucket}.x`,
+        `$JS.API.CONSUMER.DURABLE.CREATE.${bucket}.x`,
+      ]
+
+      /** Publishes, and waits until the broker has refused just that. */
+      const isRefused = async (nc: NatsConnection, subject: string) => {
+        const refusal = new Promise<string>((resolve) => {
+          void (async () => {
+            for await (const status of nc.status()) {
+              if (status.type === 'error') return resolve(String(status.error))
+            }
+          })()
+        })
+        nc.publish(subject, '')
+        expect(await refusal).toContain(`Publish to "${subject}"`)
+      }
+
+      it.each(MEMBERS)('%s publishing configuration or touching a store', async (role) => {
+        const { admin, entries } = await published()
+        const nc = await raw(role)
+        for (const subject of refusedSubjects) {
+          await isRefused(nc, subject)
+        }
+        expect(await admin.openStream(entries)).toEqual(entries.head)
+      })
+
+      it('a proxy saying what only probes say, and admin-api what only members say', async () => {
+        await isRefused(await raw('proxy'), subjects.status('x'))
+        const admin = await raw('admin-api')
+        for (const subject of [subjects.status('x'), subjects.heartbeat('x')]) {
+          await isRefused(admin, subject)
+        }
+      })
+
+      it('a reply subject that would delete or write: no answer gets out of the account', async () => {
+        const { admin, entries } = await published()
+        const proxy = await raw('proxy')
+        const asks: [string, object][] = [
+          [`$JS.API.DIRECT.GET.${stream}`, { seq: 99 }],
+          [`$JS.API.DIRECT.GET.${stream}`, { seq: 1 }],
+          [`$JS.API.DIRECT.GET.${bucket}`, { seq: 99 }],
+        ]
+        const replies = [
+          `$JS.API.STREAM.DELETE.${stream}`,
+          `$JS.API.STREAM.DELETE.${bucket}`,
+          `$JS.API.STREAM.PURGE.${bucket}`,
+          subjects.revision(4),
+        ]
+        for (const reply of replies) {
+          for (const [subject, query] of asks) {
+            proxy.publish(subject, JSON.stringify(query), { reply })
+          }
+        }
+        await proxy.flush()
+        // The same calls, answered: what was asked before them has been done.
+        for (const store of [stream, bucket]) await directGet(proxy, { stream: store, seq: 1 })
+        expect(await admin.openStream(entries)).toEqual(entries.head)
+        expect((await (await bus('proxy')).latestSnapshot())?.head).toEqual(entries.head)
+      })
+
+      it('a proxy reading or steering another fleet', async () => {
+        await published()
+        const stranger = await raw('proxy', 'other-1')
+        const heard: string[] = []
+        for (const subject of [subjects.live, subjects.beacon, subjects.statuses, '>']) {
+          const refused = new Promise<unknown>((resolve) => {
+            stranger.subscribe(subject, {
+              callback: (error, message) => resolve(error ?? message.subject),
+            })
+          })
+          expect(String(await refused)).toContain(`Subscription to "${subject}"`)
+        }
+        stranger.subscribe('_INBOX.>', { callback: (_, { subject }) => void heard.push(subject) })
+        await (await bus('proxy')).latestSnapshot()
+        await stranger.flush()
+        expect(heard).toEqual([])
+        const own = subjects.heartbeat('x')
+        for (const subject of [own, subjects.ask, `$JS.API.DIRECT.GET.${stream}`]) {
+          await isRefused(stranger, subject)
+        }
+      })
+
+      it('a wrong password, and nobody at all', async () => {
+        const servers = server.url.replace('nats://', '')
+        const tries = [{}, { user: 'default-proxy', pass: 'guess' }]
+        for (const credentials of tries) {
+          await expect(connect({ servers, ...credentials })).rejects.toThrow(/uthorization/)
+        }
+      })
+    })
+  })
+}
