@@ -24,13 +24,16 @@ export interface Started {
 export interface StartOptions {
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
+  /** Its program, where that is not the bundle in dist/. */
+  readonly main?: string
 }
 
 const started = new Set<Started>()
 
 /** Starts a bundle with nothing of this machine's own configuration in its environment. */
-export function startProcess(app: App, { args = [], env = {} }: StartOptions = {}): Started {
-  const child = spawn(process.execPath, [join(root, 'dist', app, 'main.js'), ...args], {
+export function startProcess(app: App, options: StartOptions = {}): Started {
+  const { args = [], env = {}, main = join(root, 'dist', app, 'main.js') } = options
+  const child = spawn(process.execPath, [main, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     // A process group, as a shell makes one for a command.
     detached: true,
