@@ -1,6 +1,6 @@
 // What stands in deploy/ against what stands in the code: names, ports, paths. Where the program that
 // reads a file is on PATH (nats-server, haproxy, systemd-analyze, helm), it is asked as well.
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
@@ -11,9 +11,11 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
-import { findNatsServer, freshDatabase } from '@signalbox/testing'
+import { eventually, findNatsServer, freshDatabase } from '@signalbox/testing'
 import { parse, parseAllDocuments } from 'yaml'
 import { MASTER_KEY, NOWHERE } from './e2e/fleet-harness.ts'
 import { endProcesses, freePort, startProcess, untilUp } from './e2e/processes-harness.ts'
@@ -61,9 +63,9 @@ function ask(program: string, args: readonly string[]) {
   return { status, said: `${stdout}${stderr}` }
 }
 
-function itIf(program: string | undefined, name: string, run: () => void): void {
+function itIf(program: string | undefined, name: string, run: () => unknown): void {
   if (program === undefined) it.skip(`${name}: skipped, the program is not on PATH`, () => {})
-  else it(name, run)
+  else it(name, async () => void (await run()))
 }
 
 describe('every file of deploy/', () => {
@@ -267,6 +269,49 @@ describe('what the programs themselves say', () => {
     const { status, said } = ask(haproxy ?? '', ['-c', '-f', join(deploy, 'haproxy.cfg')])
     expect({ status, said }).toMatchObject({ status: 0 })
   })
+
+  itIf(
+    haproxy,
+    'haproxy finds a proxy and an admin-api that are ready, and passes requests',
+    async () => {
+      // As our listeners do, Node refuses a request of HTTP/1.1 that names no host.
+      const upstream = createServer((request, response) => {
+        response.statusCode = request.method === 'GET' && request.url === '/readyz' ? 200 : 201
+        response.end()
+      })
+      await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+      const { port } = upstream.address() as AddressInfo
+      const [clients, admin, stats] = [await freePort(), await freePort(), await freePort()]
+      const text = read('haproxy.cfg')
+        .replace('bind :8080', `bind 127.0.0.1:${clients}`)
+        .replace('bind :8081', `bind 127.0.0.1:${admin}`)
+        .replace('bind :8404', `bind 127.0.0.1:${stats}`)
+        .replace('maxconn 20000', 'maxconn 100')
+        .replaceAll(/^( +server \S+) \S+$/gm, `$1 127.0.0.1:${port}`)
+      const path = join(scratch, 'haproxy.cfg')
+      writeFileSync(path, text)
+      const child = spawn(haproxy ?? '', ['-f', path], { stdio: 'ignore' })
+      const ended = new Promise((resolve) => child.once('exit', resolve))
+      try {
+        for (const front of [clients, admin]) {
+          await eventually(async () => {
+            const answer = await fetch(`http://127.0.0.1:${front}/v1/models`)
+            return answer.status === 201
+          })
+        }
+        // The servers are taken for up until a check fails: what the checks say counts.
+        await eventually(async () => {
+          const table = await (await fetch(`http://127.0.0.1:${stats}/;csv`)).text()
+          return table.split('\n').filter((line) => line.includes(',L7OK,')).length === 5
+        })
+      } finally {
+        child.kill()
+        await ended
+        upstream.close()
+        upstream.closeAllConnections()
+      }
+    },
+  )
 
   const analyze = onPath('systemd-analyze')
   itIf(analyze, 'systemd takes the units', () => {
