@@ -15,10 +15,10 @@ import { createServer } from 'node:http'
 import { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
-import { eventually, findNatsServer, freshDatabase } from '@signalbox/testing'
+import { eventually, findNatsServer, freePort, freshDatabase } from '@signalbox/testing'
 import { parse, parseAllDocuments } from 'yaml'
 import { MASTER_KEY, NOWHERE } from './e2e/fleet-harness.ts'
-import { endProcesses, freePort, startProcess, untilUp } from './e2e/processes-harness.ts'
+import { endProcesses, startProcess, untilUp } from './e2e/processes-harness.ts'
 
 const root = dirname(import.meta.dirname)
 const deploy = join(root, 'deploy')

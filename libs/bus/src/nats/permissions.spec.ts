@@ -35,8 +35,8 @@ it('deploy/nats/fleet-default.conf is what the subjects say (npm run nats-accoun
 })
 
 it('every subject has somebody who says it and somebody who hears it', () => {
-  const { stream, snapshotBucket, ...rest } = subjectsOf('f')
-  expect([stream, snapshotBucket]).toEqual(['SB_F_CONFIG', 'SB_F_SNAPSHOT'])
+  const { stream, snapshotBucket, usageQueue, ...rest } = subjectsOf('f')
+  expect([stream, snapshotBucket, usageQueue]).toEqual(['SB_F_CONFIG', 'SB_F_SNAPSHOT', 'store'])
   const names = Object.values(rest).filter((value) => typeof value === 'string')
   const said = ROLES.flatMap((role) => permissionsOf('f', role).publish)
   const heard = ROLES.flatMap((role) => permissionsOf('f', role).subscribe)
@@ -178,6 +178,20 @@ if (findNatsServer() === undefined) {
         const text = Array.from({ length: 200_000 }, (_, i) => (i * 7919).toString(36)).join('é')
         await admin.publishSnapshot({ head, text })
         expect(await (await bus('proxy')).latestSnapshot()).toEqual({ head, text })
+      })
+
+      it('a proxy hand over records of requests, and hear that they are stored', async () => {
+        const [admin, proxy] = [await bus('admin-api'), await bus('proxy')]
+        const stored: string[] = []
+        admin.onUsage(({ text }) => Promise.resolve(void stored.push(text)))
+        const hand = () => proxy.deliverUsage({ proxy: 'p', id: '1', text: 'a' })
+        await eventually(() =>
+          hand()
+            .then(() => true)
+            .catch(() => false),
+        )
+        expect(stored).toContain('a')
+        expect(complaints).toEqual([])
       })
 
       it('health-probe tell admin-api and proxies what it sees, and hear a proxy ask', async () => {

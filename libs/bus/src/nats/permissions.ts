@@ -20,12 +20,14 @@ interface Lane {
   /** `broker`: the stream repeats there what it has stored. */
   readonly says: readonly (BusRole | 'broker')[]
   readonly hears: readonly BusRole[]
+  /** Whoever hears it answers. */
+  readonly answered?: true
 }
 
-/** The subjects that carry messages: of Subjects, what is a string and not the name of a store. */
+/** The subjects that carry messages: of Subjects, what is a string and names nothing else. */
 type LaneName = Exclude<
   { [Name in keyof Subjects]: Subjects[Name] extends string ? Name : never }[keyof Subjects],
-  'stream' | 'snapshotBucket'
+  'stream' | 'snapshotBucket' | 'usageQueue'
 >
 
 /** A subject without a row here does not compile. */
@@ -36,6 +38,7 @@ const LANES: Readonly<Record<LaneName, Lane>> = {
   heartbeats: { says: MEMBERS, hears: ['admin-api'] },
   statuses: { says: ['health-probe'], hears: ['admin-api', 'proxy'] },
   ask: { says: ['admin-api', 'proxy'], hears: MEMBERS },
+  usage: { says: ['proxy'], hears: ['admin-api'], answered: true },
 }
 
 /** Calls of the JetStream API that publish, and those that read, on the stream and the bucket. */
@@ -84,10 +87,16 @@ export function renderNatsAccounts(fleet: string): string {
   const down = lanes.filter(
     ({ says, hears }) => says.some((role) => !isMember(role)) && hears.some(isMember),
   )
-  const up = lanes.filter(({ says, hears }) => says.some(isMember) && hears.includes('admin-api'))
+  const toAdmin = lanes.filter(
+    ({ says, hears }) => says.some(isMember) && hears.includes('admin-api'),
+  )
+  const up = toAdmin.filter(({ answered }) => !answered)
   const control = accountName(fleet, 'CONTROL')
   const members = accountName(fleet, 'MEMBERS')
-  const calls = callsOf(subjects, 'read')
+  const calls = [
+    ...callsOf(subjects, 'read'),
+    ...toAdmin.filter(({ answered }) => answered).map(({ subject }) => subject),
+  ]
   const lines = [
     `# The fleet "${fleet}". Made by \`npm run --silent nats-accounts -- ${fleet}\`: do not edit.`,
     ...account(control, [
@@ -120,7 +129,7 @@ const imported =
     `{ ${what}: { account: ${from}, subject: "${subject}" } }`
 
 function lanesOf(subjects: Subjects) {
-  return Object.entries(LANES).map(([name, lane]) => ({
+  return Object.entries<Lane>(LANES).map(([name, lane]) => ({
     ...lane,
     subject: subjects[name as LaneName],
   }))
@@ -152,6 +161,9 @@ function users(fleet: string, roles: readonly BusRole[]): string[] {
     'users',
     roles.flatMap((role) => {
       const { publish, subscribe } = permissionsOf(fleet, role)
+      const answers = Object.values<Lane>(LANES).some(
+        ({ hears, answered }) => answered && hears.includes(role),
+      )
       return [
         '{',
         `  user: "${fleet}-${role}"`,
@@ -159,6 +171,7 @@ function users(fleet: string, roles: readonly BusRole[]): string[] {
         '  permissions: {',
         ...list('publish', publish.map(quoted)).map((line) => `    ${line}`),
         ...list('subscribe', subscribe.map(quoted)).map((line) => `    ${line}`),
+        ...(answers ? ['    allow_responses: true'] : []),
         '  }',
         '}',
       ]
