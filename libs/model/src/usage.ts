@@ -30,8 +30,8 @@ export interface PickInputs {
   readonly of: number
   /** Where round robin stood, where that is not 0. */
   readonly cursor?: number
-  /** Smooth weights of the tier before the pick, where one is not 0. */
-  readonly smooth?: readonly number[]
+  /** Turns of the tier, and of each of its groups, before the pick; empty: nobody had one. */
+  readonly turns?: readonly (readonly number[])[]
   /** Random numbers that were drawn, in order. */
   readonly draws?: readonly number[]
   /** Of those compared by cost: place, requests in flight, latency in ms (null: no sample yet). */

@@ -1,7 +1,8 @@
 import { DEFAULT_POLICY, type PolicySpec, type RouteSpec, type Snapshot } from '@signalbox/model'
 import { labelIndex, type FindByLabels } from './label-index.ts'
 import { moveRoute, type Problem, type Quarantine } from './quarantine.ts'
-import { type CompiledBackend, type CompiledRoute, type CompiledTarget } from './table.ts'
+import { type CompiledBackend, type CompiledRoute } from './table.ts'
+import { compileTier } from './tier.ts'
 
 /** Models by backend id, for the backends whose models are discovered. */
 export type Discovered = ReadonlyMap<string, readonly string[]>
@@ -130,25 +131,16 @@ function compileRoute(
   { backendById, policies, findByLabels }: Parts & { findByLabels: FindByLabels },
 ): CompiledRoute {
   const tiers = spec.tiers.map((tier) => {
-    const targets: CompiledTarget[] = []
-    for (const { backend, labels, model = id, weight } of tier.targets) {
+    const groups = tier.targets.map(({ backend, labels, model = id, weight }) => {
       const named = backend === undefined ? undefined : backendById.get(backend)
       // A backend that never compiled is named as a problem itself; the route does without it.
       const found = backend === undefined ? findByLabels(labels ?? {}) : named ? [named] : []
-      for (const one of found) {
-        if (one.spec.enabled) targets.push(compileTarget(one, model, weight))
-      }
-    }
-    return { targets, cursor: { next: 0 } }
+      const backends = found.filter(({ spec: { enabled } }) => enabled)
+      const own = backend === undefined ? weight : undefined
+      return { model, backends, weight: own, factor: weight }
+    })
+    return compileTier(groups.filter(({ backends }) => backends.length > 0))
   })
   const policy = policies.get(spec.policy) ?? DEFAULT_POLICY
   return { id, implicit: false, tiers, policyId: spec.policy, policy }
-}
-
-export function compileTarget(
-  backend: CompiledBackend,
-  model: string,
-  weight: number,
-): CompiledTarget {
-  return { backend, model, weight: weight * backend.spec.weight, smooth: { current: 0 } }
 }

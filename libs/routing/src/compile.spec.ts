@@ -61,9 +61,9 @@ describe('a configured route', () => {
     const tiers = [tier({ zone: 'a', gpu: 'h100' }), tier({ zone: 'c' }), tier({})]
     const table = tableOf({ backends, routes: { m: { tiers } } })
     expect(shape(match(table, 'm'))).toEqual([
-      ['b1=m*1', 'b3=m*1'],
+      ['b1=m*0.5', 'b3=m*0.5'],
       [],
-      ['b1=m*1', 'b2=m*1', 'b3=m*1', 'b4=m*1'],
+      ['b1=m*0.25', 'b2=m*0.25', 'b3=m*0.25', 'b4=m*0.25'],
     ])
   })
 

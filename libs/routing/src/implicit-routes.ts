@@ -1,8 +1,9 @@
 import { DEFAULT_POLICY, DEFAULT_POLICY_ID, type PolicySpec, SETTINGS_ID } from '@signalbox/model'
-import { compileTarget, type Discovered, type Parts, type Routes } from './compile-routes.ts'
+import { type Discovered, type Parts, type Routes } from './compile-routes.ts'
 import { type Quarantine } from './quarantine.ts'
 import { settingsOf } from './settings.ts'
-import { type CompiledBackend, type CompiledTarget } from './table.ts'
+import { type CompiledBackend } from './table.ts'
+import { compileTier } from './tier.ts'
 
 export interface ImplicitPolicy {
   readonly policyId: string
@@ -31,22 +32,19 @@ export function compileImplicitRoutes(
   { routes, reserved }: Routes,
   { policyId, policy }: ImplicitPolicy,
 ): void {
-  // The arrays that are being filled, so that a second backend of a model finds its route's.
-  const growing = new Map<string, CompiledTarget[]>()
+  const serving = new Map<string, CompiledBackend[]>()
   for (const backend of parts.backends) {
     if (!backend.spec.enabled) continue
     for (const id of modelsOf(backend, parts.discovered)) {
-      const targets = growing.get(id)
-      if (targets) {
-        // A list that names a model twice gives it one target.
-        if (targets.at(-1)?.backend !== backend) targets.push(compileTarget(backend, id, 1))
-      } else if (!reserved.has(id) && !routes.has(id)) {
-        const first = [compileTarget(backend, id, 1)]
-        const tiers = [{ targets: first, cursor: { next: 0 } }]
-        routes.set(id, { id, implicit: true, tiers, policyId, policy })
-        growing.set(id, first)
-      }
+      const others = serving.get(id)
+      // A list that names a model twice gives it one target.
+      if (others && others.at(-1) !== backend) others.push(backend)
+      else if (!others && !reserved.has(id) && !routes.has(id)) serving.set(id, [backend])
     }
+  }
+  for (const [id, backends] of serving) {
+    const tiers = [compileTier([{ model: id, backends, weight: undefined, factor: 1 }])]
+    routes.set(id, { id, implicit: true, tiers, policyId, policy })
   }
 }
 

@@ -1,5 +1,6 @@
 import { type PolicySpec, type RefusalCode, type ResourceName } from '@signalbox/model'
 import { type CompiledBackend, type CompiledRoute, type Table } from './table.ts'
+import { withTargets } from './tier.ts'
 
 /** One resource that does not compile. It keeps its last good version, if there was one. */
 export interface Problem {
@@ -51,12 +52,11 @@ export function moveRoute(
   route: CompiledRoute,
   backendById: ReadonlyMap<string, CompiledBackend>,
 ): CompiledRoute {
-  const tiers = route.tiers.map((tier) => ({
-    cursor: { next: 0 },
-    targets: tier.targets.flatMap((target) => {
+  const tiers = route.tiers.map((tier) =>
+    withTargets(tier, (target) => {
       const backend = backendById.get(target.backend.id)
-      return backend?.spec.enabled ? [{ ...target, backend, smooth: { current: 0 } }] : []
+      return backend?.spec.enabled ? { ...target, backend } : undefined
     }),
-  }))
+  )
   return { ...route, tiers }
 }

@@ -1,4 +1,5 @@
 import { type PickInputs, type PolicySpec, type Strategy } from '@signalbox/model'
+import { noteTurnsOf } from './in-turn.ts'
 import { latencyAt } from './latency.ts'
 import { pickFromRoute } from './pick.ts'
 import { COMPARE_ALL_MAX, DRAWS_MAX } from './strategies.ts'
@@ -7,7 +8,7 @@ import { hasRoom, isUp, type PickContext, usable } from './usable.ts'
 
 /*
  * A pick is a pure function of the table, of what it looks at in it (where round robin stands,
- * smooth weights), of the live facts of the targets that it looks at, and of the numbers that it
+ * whose turn it is), of the live facts of the targets that it looks at, and of the numbers that it
  * draws. So a pick is recorded by noting these, and made again by putting them back and calling
  * the same function (replay.ts). What a strategy looks at is known from how it works: LOOKS has one
  * entry a strategy, and a strategy without one is recorded without inputs.
@@ -65,31 +66,31 @@ export function record(route: CompiledRoute, context: PickContext): Recorded {
     return { target: pickFromRoute(route, context), inputs: none && { ...before, ...none } }
   }
   const cursor = tier.cursor.next
-  const smooth = usesSmooth(policy) ? smoothOf(tier) : undefined
+  const turns = usesTurns(policy) ? turnsOf(tier) : undefined
   const draws: number[] = []
   const target = pickFromRoute(route, drawsFrom(policy) ? noting(context, draws) : context)
   const at = target ? tier.targets.indexOf(target) : -1
   const places = look({ tier, policy, context, cursor, draws, at })
   // Too many to copy; it does not matter unless they were used.
-  if (smooth === 'many' && places === 'all') return { target, inputs: null }
+  if (turns === 'many' && places === 'all') return { target, inputs: null }
   const facts = factsOf(route, { number, places, context, costs: drawsFrom(policy) })
   const inputs: PickInputs | null = facts && {
     ...before,
     ...(cursor === 0 || !usesCursor(policy) ? {} : { cursor }),
-    ...(Array.isArray(smooth) ? { smooth } : {}),
+    ...(Array.isArray(turns) ? { turns } : {}),
     ...(draws.length === 0 ? {} : { draws }),
     ...facts,
   }
   return { target, inputs }
 }
 
-function usesSmooth({ strategy, fallbackStrategy }: PolicySpec): boolean {
+function usesTurns({ strategy, fallbackStrategy }: PolicySpec): boolean {
   if (strategy === 'LeastLatency') return fallbackStrategy === 'WeightedRoundRobin'
   return strategy === 'WeightedRoundRobin'
 }
 
 function usesCursor(policy: PolicySpec): boolean {
-  return !usesSmooth(policy)
+  return !usesTurns(policy)
 }
 
 function drawsFrom({ strategy }: PolicySpec): boolean {
@@ -113,10 +114,12 @@ function firstUsable({ tiers }: CompiledRoute, context: PickContext): number {
   return -1
 }
 
-function smoothOf({ targets }: CompiledTier): readonly number[] | 'many' | undefined {
-  if (targets.length > LOOKED_AT_MAX) return 'many'
-  if (targets.every(({ smooth }) => smooth.current === 0)) return undefined
-  return targets.map(({ smooth }) => smooth.current)
+type Noted = readonly (readonly number[])[]
+
+function turnsOf(tier: CompiledTier): Noted | 'many' | undefined {
+  if (tier.targets.length > LOOKED_AT_MAX) return 'many'
+  const turns = noteTurnsOf(tier)
+  return turns.every(({ length }) => length === 0) ? undefined : turns
 }
 
 /** Round robin walks from its cursor to what it picks. */

@@ -1,4 +1,5 @@
 import { err, ok, type PickInputs, type Result } from '@signalbox/model'
+import { putTurnsOf } from './in-turn.ts'
 import { pickFromRoute } from './pick.ts'
 import { fingerprintOfRoute, isRecorded, offsetOf } from './record.ts'
 import { type CompiledRoute, type CompiledTarget, type LiveBackend, type Table } from './table.ts'
@@ -56,7 +57,7 @@ export function prepare(
   const tier = route.tiers[inputs.tier]
   if (tier) {
     tier.cursor.next = inputs.cursor ?? 0
-    tier.targets.forEach(({ smooth }, at) => (smooth.current = inputs.smooth?.[at] ?? 0))
+    if (!putTurnsOf(tier, inputs.turns ?? [])) return err('unknown_version')
   }
   const targets = route.tiers.flatMap((one) => one.targets)
   const live = liveOf(table, targets, inputs)
@@ -111,15 +112,16 @@ function lookedAt(
 
 /** Whoever may publish may write anything: what is read here is looked at here. */
 function isReadable(inputs: PickInputs): boolean {
-  const { v, tier, of, cursor = 0, smooth = [], draws = [], costs = [], down = [] } = inputs
+  const { v, tier, of, cursor = 0, turns = [], draws = [], costs = [], down = [] } = inputs
   const { full = [] } = inputs
-  const lists = [smooth, draws, costs, down, full]
+  const lists = [turns, draws, costs, down, full]
   return (
     v === 1 &&
     [tier, of, cursor].every(Number.isSafeInteger) &&
     cursor >= 0 &&
     lists.every(Array.isArray) &&
-    [...smooth, ...draws, ...down, ...full].every(Number.isFinite) &&
+    [...draws, ...down, ...full].every(Number.isFinite) &&
+    turns.every((all) => Array.isArray(all) && all.every(Number.isFinite)) &&
     costs.every((cost) => Array.isArray(cost) && Number.isFinite(cost[0]))
   )
 }

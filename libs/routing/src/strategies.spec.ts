@@ -93,6 +93,67 @@ describe('WeightedRoundRobin', () => {
     expect(counts(world, PICKS)).toEqual({ b0: 8000, b1: 2000 })
   })
 
+  /** Two sets of replicas, uneven, under targets of 7 and 3. */
+  const split = (a: number, b: number) => {
+    const replicas = (name: string, count: number, weight = 1) =>
+      Array.from({ length: count }, (_, n) => [
+        `${name}${n}`,
+        { labels: { set: name }, weight: weight + n },
+      ])
+    return picking({
+      backends: Object.fromEntries([...replicas('a', a), ...replicas('b', b)]),
+      policy: { strategy: 'WeightedRoundRobin' },
+      tiers: [
+        {
+          targets: [
+            { labels: { set: 'a' }, weight: 7 },
+            { labels: { set: 'b' }, weight: 3 },
+          ],
+        },
+      ],
+      random,
+    })
+  }
+  const ofSet = (all: Record<string, number>, name: string) =>
+    Object.entries(all).reduce((sum, [id, n]) => sum + (id.startsWith(name) ? n : 0), 0)
+
+  it.each([
+    [1, 1],
+    [1, 4],
+    [5, 2],
+  ])('keeps 7:3 between targets of %i and %i replicas, whatever those weigh', (a, b) => {
+    const all = counts(split(a, b), PICKS)
+    expect([ofSet(all, 'a'), ofSet(all, 'b')]).toEqual([7000, 3000])
+  })
+
+  it('keeps 7:3 while a replica is down, and shares within its target', () => {
+    const world = split(3, 2)
+    world.byId('a2').eligible = false
+    const all = counts(world, PICKS)
+    expect([ofSet(all, 'a'), ofSet(all, 'b')]).toEqual([7000, 3000])
+    expect(Math.abs((all['a1'] ?? 0) - 2 * (all['a0'] ?? 0))).toBeLessThanOrEqual(2)
+  })
+
+  it('gives all to the other target while one is down as a whole, then shares again', () => {
+    const world = split(2, 12)
+    const down = (eligible: boolean) => {
+      for (const one of world.live) if (one.id.startsWith('b')) one.eligible = eligible
+    }
+    down(false)
+    expect(ofSet(counts(world, 100), 'a')).toBe(100)
+    down(true)
+    expect(ofSet(counts(world, 1_000), 'b')).toBeGreaterThanOrEqual(299)
+  })
+
+  it('finds the one replica of many that is back', () => {
+    const world = split(1, 40)
+    for (const one of world.live) if (one.id.startsWith('b')) one.eligible = false
+    counts(world, 10)
+    world.byId('b33').eligible = true
+    const all = counts(world, 1_000)
+    expect(all['b33']).toBeGreaterThan(290)
+  })
+
   it('shares what a backend that is down would have had by weight', () => {
     const world = of({ b0: { weight: 5 }, b1: { weight: 3 }, b2: { weight: 1 } })
     world.byId('b0').eligible = false

@@ -1,7 +1,8 @@
 import { type PolicySpec, type Strategy } from '@signalbox/model'
+import { weightedRoundRobin } from './in-turn.ts'
 import { latencyAt } from './latency.ts'
 import { type CompiledTarget, type CompiledTier } from './table.ts'
-import { usable, type PickContext } from './usable.ts'
+import { usable, type Filter, type PickContext } from './usable.ts'
 
 /** Picks one target that can be used, or undefined. Runs for every attempt: allocates nothing. */
 export type PickByStrategy = (
@@ -16,8 +17,6 @@ export const STRATEGY_BY_NAME: Readonly<Record<Strategy, PickByStrategy>> = {
   WeightedRoundRobin: (tier, _policy, context) => weightedRoundRobin(tier, context, usable),
   LeastLatency: leastLatency,
 }
-
-type Filter = (target: CompiledTarget, context: PickContext) => boolean
 
 /**
  * The next one after the last picked. The cursor is put behind what was picked, not moved by one:
@@ -36,27 +35,6 @@ function roundRobin(
     return target
   }
   return undefined
-}
-
-/**
- * Smooth weighted round robin (nginx, ngx_http_upstream_round_robin): everybody gains its weight,
- * the richest is picked and pays the sum of all. 3:1 gives a a b a, not a a a b.
- */
-function weightedRoundRobin(
-  { targets }: CompiledTier,
-  context: PickContext,
-  filter: Filter,
-): CompiledTarget | undefined {
-  let best: CompiledTarget | undefined
-  let sum = 0
-  for (const target of targets) {
-    if (!filter(target, context)) continue
-    sum += target.weight
-    target.smooth.current += target.weight
-    if (!best || target.smooth.current > best.smooth.current) best = target
-  }
-  if (best) best.smooth.current -= sum
-  return best
 }
 
 /** Tiers up to this size are compared whole; of larger ones, two targets by lot. */

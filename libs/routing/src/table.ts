@@ -1,9 +1,10 @@
 import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
 import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
+import { type Turns } from './turns.ts'
 
 /**
- * A snapshot compiled for look-ups inside one proxy. Immutable, but for the cursors of its tiers.
+ * A snapshot compiled for look-ups inside one proxy. Immutable, but for what its tiers keep.
  */
 export interface Table {
   readonly head: Head
@@ -52,19 +53,40 @@ export interface CompiledRoute {
 }
 
 export interface CompiledTier {
+  /** Of all groups, in their order. */
   readonly targets: readonly CompiledTarget[]
-  /** Where round robin stands. The one mutable thing of a table; lost with it. */
+  readonly groups: readonly CompiledGroup[]
+  /** Where round robin stands. */
   readonly cursor: { next: number }
+  readonly state: TierState
+}
+
+/**
+ * What strategies keep of a tier, made when one first needs it and lost with the table: with the
+ * cursor, the one mutable thing of a table.
+ */
+export type TierState = GroupState
+
+export interface GroupState {
+  turns?: Turns
+}
+
+/** What one target of the route names: one backend, or all that have its labels. */
+export interface CompiledGroup {
+  /** Among the groups of the tier. */
+  readonly weight: number
+  readonly targets: readonly CompiledTarget[]
+  readonly state: GroupState
 }
 
 export interface CompiledTarget {
   readonly backend: CompiledBackend
   /** The name that the backend knows the model by. */
   readonly model: string
-  /** The target's weight times its backend's. At 0 it is never picked: it drains. */
+  /** Its part of the group's weight. At 0 it is never picked: it drains. */
   readonly weight: number
-  /** Smooth weighted round robin's running value. Mutable, like the cursor. */
-  readonly smooth: { current: number }
+  /** Among the targets of its group: the backend's. */
+  readonly ownWeight: number
 }
 
 /** Live facts of one backend inside one proxy. Survives table swaps; keyed by backend id. */

@@ -12,6 +12,8 @@ export interface PickContext {
   readonly tried: readonly number[]
 }
 
+export type Filter = (target: CompiledTarget, context: PickContext) => boolean
+
 /** Whether a target can take this request now. */
 export function usable(target: CompiledTarget, context: PickContext): boolean {
   const live = context.live[target.backend.index]

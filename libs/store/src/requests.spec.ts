@@ -23,7 +23,7 @@ function record(id: string, more: Partial<RequestRecord> = {}): RequestRecord {
     durationMs: 12.25,
     firstByteMs: 3.5,
     bytes: 5_000_000_000,
-    attempts: [attempt('a', { draws: [0.1234567890123456], smooth: [-0.1] })],
+    attempts: [attempt('a', { draws: [0.1234567890123456], turns: [[-0.1]] })],
     tokens: TOKENS_UNKNOWN,
     ...more,
   }
