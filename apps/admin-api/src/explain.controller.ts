@@ -1,6 +1,13 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
 import { type FieldProblem, type Snapshot } from '@signalbox/model'
-import { compile, type Discovered, eligible, explain, type LiveBackend } from '@signalbox/routing'
+import {
+  compile,
+  type Discovered,
+  eligible,
+  explain,
+  hashText,
+  type LiveBackend,
+} from '@signalbox/routing'
 import { type KeptRequest } from '@signalbox/store'
 import { explainElsewhere, explainRequest, type Under } from './explain-request.ts'
 import { refused } from './refused.ts'
@@ -14,6 +21,7 @@ const DOWN_MAX = 1_000
 const ROUTING = ['backend', 'secret', 'route', 'policy', 'settings'] as const
 /** Clients may repeat an id: the newest is explained, and how many there are is said. */
 const MATCHES_MAX = 100
+const HASHED_LENGTH_MAX = 8_192
 
 /** Why a request would go where it goes, now or under any revision, with what probes say now. */
 @Controller('admin/v1/explain')
@@ -28,7 +36,7 @@ export class ExplainController {
   @HttpCode(200)
   async explain(@Req() request: AdminRequest) {
     readQuery(request, [])
-    const asked = readBody(request, ['model', 'revision', 'down', 'requestId'])
+    const asked = readBody(request, ['model', 'revision', 'down', 'requestId', 'hashOf', 'place'])
     if (asked['requestId'] !== undefined) return this.#recorded(asked)
     const model = readModel(asked['model'])
     const down = readDown(asked['down'])
@@ -38,7 +46,8 @@ export class ExplainController {
     const { table } = compile(snapshot, discovered)
     const live = table.backends.map(({ id }) => this.#live(id, down))
     // A proxy knows its own load and latencies; here all are idle and none was measured.
-    const context = { live, nowMs: 0, random: () => 0, tried: [] }
+    const { hash, place } = readInputs(asked)
+    const context = { live, nowMs: 0, random: () => 0, tried: [], hash, place }
     return explain(model, { snapshot, table, discovered, context })
   }
 
@@ -99,7 +108,7 @@ function concerning(model: string, snapshot: Snapshot, discovered: Discovered): 
 }
 
 function readRequestId(asked: Readonly<Record<string, unknown>>): string {
-  const given = ['model', 'down'].find((name) => asked[name] !== undefined)
+  const given = ['model', 'down', 'hashOf', 'place'].find((name) => asked[name] !== undefined)
   if (given !== undefined) {
     throw wrong([{ path: given, message: 'a recorded request has its own; leave it out' }])
   }
@@ -126,6 +135,25 @@ function readDown(value: unknown): readonly string[] {
   const isList = Array.isArray(value) && value.length <= DOWN_MAX
   if (isList && value.every((id) => typeof id === 'string')) return value
   throw wrong([{ path: 'down', message: 'expected ids of backends to be taken as down' }])
+}
+
+/** What the request has that the policy hashes, and the labels of the proxy that it comes to. */
+function readInputs({ hashOf, place = {} }: Record<string, unknown>) {
+  const isText = typeof hashOf === 'string' && hashOf.length <= HASHED_LENGTH_MAX
+  if (hashOf !== undefined && !isText) {
+    throw wrong([{ path: 'hashOf', message: 'expected the text that the policy hashes' }])
+  }
+  const labels = labelsOf(place)
+  if (!labels) throw wrong([{ path: 'place', message: 'expected the labels of a proxy' }])
+  return { hash: isText ? hashText(hashOf) : undefined, place: labels }
+}
+
+function labelsOf(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const entries = Object.entries(value)
+  return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
+    ? Object.fromEntries(entries)
+    : undefined
 }
 
 function wrong(errors: readonly FieldProblem[]) {

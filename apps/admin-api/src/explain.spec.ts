@@ -44,6 +44,27 @@ describe('POST /explain', () => {
     expect(both.json).toMatchObject({ outcome: 'no_backend', picked: null })
   })
 
+  it('takes what a request would bring: the text that is hashed, the labels of the proxy', async () => {
+    const spec = (zone: string) => ({ labels: { zone } })
+    for (const id of ['b1', 'b2', 'b3']) await api.add(id, spec(id))
+    const policy = (strategy: string) =>
+      api.call('PUT', 'policies/default', { body: { spec: { strategy } } })
+    await policy('Locality')
+    const near = (await explain({ model: 'm1', place: { zone: 'b2' } })).json
+    expect(near).toMatchObject({
+      picked: { backend: 'b2' },
+      candidates: [{ reason: 'farther' }, {}, {}],
+    })
+    await policy('ConsistentHash')
+    const ids = new Set<string>()
+    for (let n = 0; n < 20; n++) {
+      ids.add((await explain({ model: 'm1', hashOf: `user-${n}` })).json.picked.backend)
+    }
+    expect(ids.size).toBe(3)
+    expect((await explain({ model: 'm1', hashOf: 5 })).status).toBe(422)
+    expect((await explain({ model: 'm1', place: { zone: 5 } })).status).toBe(422)
+  })
+
   it('knows the models that were found', async () => {
     await api.add('b1', { models: 'discover' })
     expect((await explain({ model: 'found' })).json.outcome).toBe('model_not_found')

@@ -116,6 +116,12 @@ export const SHARED_SCHEMAS: Json = {
       requestId: { type: 'string', description: 'The x-request-id of an answer' },
       revision: { type: ['integer', 'string'], description: 'Or an RFC 3339 time; now' },
       down: { type: 'array', items: { type: 'string' }, description: 'Take these as down' },
+      hashOf: { type: 'string', description: 'What ConsistentHash would read of the request' },
+      place: {
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        description: 'Labels of the proxy (zone, region), for Locality',
+      },
     },
   },
   Explanation: {

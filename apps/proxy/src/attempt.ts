@@ -1,6 +1,12 @@
 import { dialectNamed, type HeaderPair } from '@signalbox/dialects'
 import { type Failure } from '@signalbox/model'
-import { type CompiledTarget, observeLatency, type Outcome } from '@signalbox/routing'
+import {
+  type CompiledTarget,
+  observeLatency,
+  type Outcome,
+  PENALTY_MS,
+  penaltyMs,
+} from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { spliceModel } from './body-splice.ts'
 import { type Routing } from './configuration.ts'
@@ -47,6 +53,8 @@ export async function attempt(
   const translation = translated.value
   const outcome = await exchange(pipeline, passage, { ...attempted, live, translation })
   live.inFlight--
+  const failedThere = outcome.kind === 'failed' && outcome.failure.source === 'upstream'
+  if (failedThere) observeLatency(live, PENALTY_MS, pipeline.clock.monotonicMs())
   if (outcome.kind === 'answered') live.connectFailures = 0
   else if (outcome.failure.code === 'upstream_connect_failed') {
     pipeline.configuration.connectFailed(live)
@@ -72,11 +80,11 @@ function exchange(
       clock,
       requestId: passage.requestId,
       ownHeaders: [...ownHeaders(passage, routing), ...(translation?.ownHeaders ?? [])],
-      onFirstByte: (ms) => {
+      onFirstByte: (ms, status, retryAfter) => {
         cancelFirstByte()
         const nowMs = clock.monotonicMs()
         passage.firstByteMs ??= nowMs - passage.startMs
-        observeLatency(live, ms, nowMs)
+        observeLatency(live, Math.max(ms, penaltyMs(status, retryAfter)), nowMs)
         metrics.firstByte(ms)
       },
       onGap: metrics.gap,

@@ -21,6 +21,11 @@ export type BodyScan =
       readonly model: ModelToken | undefined
       /** Whether `stream` is `true`. */
       readonly stream: boolean
+      /** Values that may help to choose a backend; nothing is refused because of them. */
+      readonly user?: Range
+      readonly system?: Range
+      /** The value of `messages`, or of what has its place in other operations. */
+      readonly prompt?: Range
     }
   | {
       readonly ok: false
@@ -87,13 +92,28 @@ interface Field {
   end: number
 }
 
-interface Range {
+/** Bytes from `start` to before `end`. */
+export interface Range {
   readonly start: number
   readonly end: number
 }
 
 const MODEL = { name: 'model', token: Buffer.from('"model"') }
 const STREAM = { name: 'stream', token: Buffer.from('"stream"') }
+/** Members that are noted as they usually stand in a body, and not looked for in any other form. */
+const HINTS: readonly (readonly [name: 'user' | 'system' | 'prompt', token: Buffer])[] = [
+  ['user', Buffer.from('"user"')],
+  ['system', Buffer.from('"system"')],
+  ['system', Buffer.from('"instructions"')],
+  ['prompt', Buffer.from('"messages"')],
+  ['prompt', Buffer.from('"input"')],
+  ['prompt', Buffer.from('"prompt"')],
+]
+interface Wanted {
+  readonly fields: readonly Field[]
+  readonly hints: Hints
+}
+type Hints = Partial<Record<'user' | 'system' | 'prompt', Range>>
 const UNSEEN = { seen: 0, variants: 0, start: 0, end: 0 }
 
 /** Scans a whole body. The cost is that of finding the ends of its strings. */
@@ -103,13 +123,16 @@ export function scanBody(body: Buffer): BodyScan {
   if (body[begin] !== OBJECT) return malformed('The body is not a JSON object.')
   const model: Field = { ...MODEL, ...UNSEEN }
   const stream: Field = { ...STREAM, ...UNSEEN }
-  const end = scanMembers(body, begin + 1, [model, stream])
+  const hints: Hints = {}
+  const end = scanMembers(body, begin + 1, { fields: [model, stream], hints })
   if (end < 0) return notJson(~end)
   const rest = skipSpace(body, end)
   if (rest < body.length) return notJson(rest)
   if (isAmbiguous(model)) return duplicate(model)
   if (isAmbiguous(stream)) return duplicate(stream)
-  return withModel(body, model, stream.seen > 0 && startsWith(body, stream.start, TRUE))
+  const streams = stream.seen > 0 && startsWith(body, stream.start, TRUE)
+  const scan = withModel(body, model, streams)
+  return scan.ok ? { ...scan, ...hints } : scan
 }
 
 function withModel(body: Buffer, { seen, start, end }: Field, stream: boolean): BodyScan {
@@ -173,7 +196,7 @@ function matchDecoded(body: Buffer, { start, end }: Range, name: string): Match 
 // behind the body's end is undefined, which equals no byte.
 
 /** The members of the body's own object: begins behind its bracket. */
-function scanMembers(body: Buffer, begin: number, fields: readonly Field[]): number {
+function scanMembers(body: Buffer, begin: number, { fields, hints }: Wanted): number {
   let at = skipSpace(body, begin)
   if (body[at] === OBJECT_END) return at + 1
   for (;;) {
@@ -191,6 +214,10 @@ function scanMembers(body: Buffer, begin: number, fields: readonly Field[]): num
       field.start = start
       field.end = end
     }
+    for (const [name, token] of HINTS) {
+      if (key.end - key.start !== token.length || !startsWith(body, key.start, token)) continue
+      hints[name] = { start, end }
+    }
     at = skipSpace(body, end)
     if (body[at] === OBJECT_END) return at + 1
     if (body[at] !== COMMA) return ~at
@@ -199,7 +226,7 @@ function scanMembers(body: Buffer, begin: number, fields: readonly Field[]): num
 }
 
 /** A value inside `depth` objects and arrays. Passes an earlier failure on. */
-function skipValue(body: Buffer, at: number, depth: number): number {
+export function skipValue(body: Buffer, at: number, depth: number): number {
   if (at < 0) return at
   switch (body[at]) {
     case QUOTE:
@@ -247,7 +274,7 @@ function skipArray(body: Buffer, begin: number, depth: number): number {
 }
 
 /** A string: begins behind its opening quote. Short ones are walked through, long ones searched. */
-function skipString(body: Buffer, begin: number): number {
+export function skipString(body: Buffer, begin: number): number {
   let at = begin
   while (at < body.length) {
     const near = Math.min(at + NEAR_BYTES, body.length)
@@ -297,7 +324,7 @@ function isDigit(byte = 0): boolean {
   return byte >= ZERO && byte <= NINE
 }
 
-function skipSpace(body: Buffer, begin: number): number {
+export function skipSpace(body: Buffer, begin: number): number {
   let at = begin
   while (isSpace(body[at])) at += 1
   return at

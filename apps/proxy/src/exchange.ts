@@ -20,7 +20,7 @@ export interface ExchangeOptions {
   /** Headers that the client's answer carries whatever the backend says: name, value ... */
   readonly ownHeaders: readonly string[]
   /** Called once, with milliseconds since the start of the attempt. */
-  readonly onFirstByte: (ms: number, status: number) => void
+  readonly onFirstByte: (ms: number, status: number, retryAfter: string | undefined) => void
   readonly onGap: (ms: number) => void
   readonly finish: (outcome: Outcome) => void
   /** The connection has nothing more to do with it. May come long after `finish`. */
@@ -95,7 +95,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     response.writeHead(status, out)
     this.#begun = true
     if (this.#streams) response.flushHeaders()
-    onFirstByte(nowMs - this.#startMs, status)
+    onFirstByte(nowMs - this.#startMs, status, one(headers['retry-after']))
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -167,4 +167,8 @@ function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
   const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
   return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
+}
+
+function one(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
 }

@@ -26,6 +26,8 @@ export interface Pipeline {
   readonly accessLog: AccessLog
   readonly usage: Usage
   readonly proxy: RecordingProxy
+  /** Labels of this proxy. */
+  readonly place: Readonly<Record<string, string>>
   /** Now: the fleet's settings may lower what the environment allows. */
   readonly bodyBytesMax: () => number
   readonly budget: BodyBudget

@@ -1,6 +1,7 @@
 import { dialectNamed } from '@signalbox/dialects'
 import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
 import { type CompiledRoute, match, mayUse, next, record, whyNone } from '@signalbox/routing'
+import { affinityOf } from './affinity.ts'
 import { attempt } from './attempt.ts'
 import { authenticate } from './authenticate.ts'
 import { endUnread } from './end-unread.ts'
@@ -112,16 +113,18 @@ async function attempts(
   passage: Passage,
   asked: Asked,
 ): Promise<Failure | undefined> {
-  const { clock, random, metrics } = pipeline
+  const { clock, random, metrics, place } = pipeline
   const { routing } = passage
   if (!routing) throw new Error('a route without a table')
   const tried: number[] = []
   const { maxRetries } = asked.route.policy.retry
+  const hash = affinityOf(asked.route.policy, passage, asked)
   let last: Failure | undefined
   for (;;) {
     // It may have left while nobody listened for that; then no backend need do the work.
     if (passage.response.destroyed) return CLIENT_LEFT
-    const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried }
+    const nowMs = clock.monotonicMs()
+    const context = { live: routing.live, nowMs, random, tried, hash, place }
     const { target, inputs } = record(asked.route, context)
     if (!target) {
       const code = whyNone(asked.route, context)

@@ -90,6 +90,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     proxy,
     exchanges,
     metrics: proxyMetrics,
+    place: config.labels,
     bodyBytesMax,
     budget: new BodyBudget(LARGEST_AT_ONCE * config.bodyBytesMax),
   }

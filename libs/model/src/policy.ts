@@ -2,8 +2,52 @@ import * as z from 'zod'
 import { durationMs, labels, strict } from './fields.ts'
 
 /** Strategies that this version can pick by. */
-export const STRATEGIES = ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const
+export const STRATEGIES = [
+  'RoundRobin',
+  'WeightedRoundRobin',
+  'LeastLatency',
+  'Random',
+  'ConsistentHash',
+  'LeastRequests',
+  'PrefixAware',
+  'Locality',
+] as const
 export type Strategy = (typeof STRATEGIES)[number]
+
+/** What decides where a strategy has nothing to go by: no sample, no hash, or within one place. */
+export const FALLBACK_STRATEGIES = [
+  'RoundRobin',
+  'WeightedRoundRobin',
+  'Random',
+  'LeastRequests',
+] as const
+export type FallbackStrategy = (typeof FALLBACK_STRATEGIES)[number]
+
+/** Name of a request header, in small letters; credentials are not for hashing. */
+const headerName = z
+  .string()
+  .max(64)
+  .transform((name) => name.toLowerCase())
+  .refine((name) => /^[a-z0-9][a-z0-9-]*$/.test(name), 'expected the name of a header')
+  .refine(
+    (name) => !['authorization', 'cookie', 'x-api-key', 'x-goog-api-key'].includes(name),
+    'expected a header that is no credential; use {key: true}',
+  )
+
+/** What ConsistentHash looks at. */
+const hashOn = strict({
+  header: headerName.optional(),
+  /** The client key's id. */
+  key: z.literal(true).optional(),
+  /** The member `user` of the body. */
+  user: z.literal(true).optional(),
+  /** The beginning of the prompt, as PrefixAware takes it. */
+  prefix: z.literal(true).optional(),
+}).refine(
+  (all) => Object.values(all).filter((one) => one !== undefined).length === 1,
+  'expected exactly one of header, key, user and prefix',
+)
+export type HashOn = Readonly<z.output<typeof hashOn>>
 
 const timeouts = strict({
   connectMs: durationMs.default(5_000),
@@ -18,12 +62,17 @@ const retry = strict({ maxRetries: z.int().min(0).max(10).default(2) })
 
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
-  fallbackStrategy: z.enum(['RoundRobin', 'WeightedRoundRobin']).default('RoundRobin'),
+  fallbackStrategy: z.enum(FALLBACK_STRATEGIES).default('RoundRobin'),
+  /** Where absent: the header x-session-id, else `user` of the body, else the key. */
+  hashOn: hashOn.optional(),
   timeouts: timeouts.prefault({}),
   retry: retry.prefault({}),
   /** Whether a field that a backend's dialect cannot say is refused, or dropped and listed. */
   translation: z.enum(['strict', 'lenient']).default('strict'),
   labels: labels.default({}),
+}).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
+  path: ['hashOn'],
+  message: 'expected only beside the strategy ConsistentHash',
 })
 
 /** Named behaviour of the routes that refer to it. */

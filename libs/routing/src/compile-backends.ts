@@ -19,13 +19,18 @@ export function compileBackends(
     // The same object is the same spec: it compiled then, so it compiles now.
     const message = last?.spec === spec ? undefined : backendProblem(spec)
     if (message === undefined && credential !== undefined) {
-      backends.push({ index: backends.length, id, revision, spec, credential })
+      backends.push({ index: backends.length, id, revision, spec, credential, room: roomOf(spec) })
       continue
     }
     problems.push(problemOf(id, message ?? spec))
     if (last) backends.push({ ...last, index: backends.length })
   }
   return backends
+}
+
+/** Below the concurrency limit, and below what its connections and their queue hold. */
+function roomOf({ limits: { concurrency = Infinity, connections, pending } }: BackendSpec): number {
+  return Math.min(concurrency, connections + pending)
 }
 
 /** Why it does not compile; the spec itself: its secret is missing. */

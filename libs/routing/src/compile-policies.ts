@@ -1,6 +1,7 @@
 import {
   DEFAULT_POLICY,
   DEFAULT_POLICY_ID,
+  FALLBACK_STRATEGIES,
   STRATEGIES,
   type PolicySpec,
   type Snapshot,
@@ -28,7 +29,8 @@ export function compilePolicies(
 function policyProblem(spec: PolicySpec): string | undefined {
   const known: readonly unknown[] = STRATEGIES
   if (!known.includes(spec.strategy)) return `unknown strategy ${JSON.stringify(spec.strategy)}`
-  if (!known.includes(spec.fallbackStrategy)) {
+  const fallbacks: readonly unknown[] = FALLBACK_STRATEGIES
+  if (!fallbacks.includes(spec.fallbackStrategy)) {
     return `unknown fallbackStrategy ${JSON.stringify(spec.fallbackStrategy)}`
   }
   if (typeof spec.timeouts !== 'object' || spec.timeouts === null) return 'timeouts are missing'

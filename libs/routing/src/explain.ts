@@ -2,7 +2,9 @@ import { type Snapshot } from '@signalbox/model'
 import { match } from './compile.ts'
 import { type Discovered } from './compile-routes.ts'
 import { pickFromRoute, whyNone } from './pick.ts'
-import { type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
+import { boundPerWeight, isOver } from './consistent-hash.ts'
+import { distance } from './locality.ts'
+import { type CompiledGroup, type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
 import { hasRoom, type PickContext, usable } from './usable.ts'
 
 /** Why a target is where it is in a decision. */
@@ -15,6 +17,8 @@ export const REASONS = {
   disabled: 'the backend is disabled',
   tried: 'this request has tried it already',
   down: 'probes find it down',
+  over_share: 'it has its share of the requests in flight and a quarter more',
+  farther: 'nearer ones have capacity',
   full: 'its connections and their queue, or its concurrency, are full',
 } as const
 export type Reason = keyof typeof REASONS
@@ -73,7 +77,7 @@ export function explain(model: string, explaining: Explaining): Explanation {
   const first = usableIn.indexOf(true)
   const target = pickFromRoute(route, context)
   const { looked } = explaining
-  const candidates = candidatesOf(route, { first, target, context, looked })
+  const candidates = candidatesOf({ route, first, target, context, looked })
   const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
   const { policyId: policy } = route
   return {
@@ -87,6 +91,7 @@ export function explain(model: string, explaining: Explaining): Explanation {
 }
 
 interface Decided {
+  readonly route: CompiledRoute
   /** The first tier that can be used; -1: none. */
   readonly first: number
   readonly target: CompiledTarget | undefined
@@ -94,17 +99,33 @@ interface Decided {
   readonly looked: ReadonlySet<CompiledTarget> | undefined
 }
 
-function candidatesOf(route: CompiledRoute, decided: Decided): Candidate[] {
-  return route.tiers.flatMap(({ targets }, tier) => {
-    const can = targets.filter((one) => usable(one, decided.context))
-    const sum = can.reduce((all, { weight }) => all + weight, 0)
+function candidatesOf(decided: Decided): Candidate[] {
+  return decided.route.tiers.flatMap(({ targets, groups }, tier) => {
+    const shares = sharesOf(groups, decided.context)
     return targets.map((target): Candidate => {
       const { backend, model, weight } = target
-      const share = can.includes(target) && sum > 0 ? weight / sum : 0
+      const share = shares.get(target) ?? 0
       const reason = reasonOf(target, tier, decided)
       return { tier, backend: backend.id, model, weight, share, reason }
     })
   })
+}
+
+/** By weight, level by level, of what can be used. */
+function sharesOf(
+  groups: readonly CompiledGroup[],
+  context: PickContext,
+): ReadonlyMap<CompiledTarget, number> {
+  const parts = groups.map(({ weight, targets }) => {
+    const can = targets.filter((one) => usable(one, context))
+    return { weight, can, own: can.reduce((sum, { ownWeight }) => sum + ownWeight, 0) }
+  })
+  const sum = parts.reduce((all, { weight, own }) => all + (own > 0 ? weight : 0), 0)
+  return new Map(
+    parts.flatMap(({ weight, can, own }) =>
+      can.map((one) => [one, ((weight / sum) * one.ownWeight) / own] as const),
+    ),
+  )
 }
 
 function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reason {
@@ -116,7 +137,25 @@ function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reaso
   if (!live?.eligible) return 'down'
   if (!hasRoom(target, live)) return 'full'
   if (tier > first && first >= 0) return 'later_tier'
-  return looked && !looked.has(target) ? 'not_looked_at' : 'kept'
+  if (looked && !looked.has(target)) return 'not_looked_at'
+  return strategyReason(target, picked, { ...decided, tier })
+}
+
+/** Why the strategy passed over a target that could have taken the request. */
+function strategyReason(
+  target: CompiledTarget,
+  picked: CompiledTarget | undefined,
+  { route, tier, context }: Decided & { readonly tier: number },
+): Reason {
+  const { strategy } = route.policy
+  const compiled = route.tiers[tier]
+  const { hash, place } = context
+  if (strategy === 'Locality' && place && picked) {
+    if (distance(target, place) > distance(picked, place)) return 'farther'
+  }
+  const hashes = strategy === 'ConsistentHash' || strategy === 'PrefixAware'
+  if (!hashes || hash === undefined || !compiled) return 'kept'
+  return isOver(target, boundPerWeight(compiled, context), context) ? 'over_share' : 'kept'
 }
 
 /** The compiler leaves disabled backends out of routes; whoever asks why wants to see them. */

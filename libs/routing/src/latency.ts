@@ -31,6 +31,24 @@ export function latencyAt(live: LiveBackend, nowMs: number): number {
   return live.ewmaMs * weightAt(live, nowMs)
 }
 
+/** What an answer that is no answer counts as, at least: a quick refusal must not look fast. */
+export const PENALTY_MS = 5_000
+const PENALTY_MS_MAX = 60_000
+const TOO_MANY_REQUESTS = 429
+const SERVER_ERROR = 500
+const MS_PER_S = 1_000
+
+/**
+ * Milliseconds that an answer of this status counts as, at least; 0 where nothing is wrong with it.
+ * `retryAfter` is the header: a backend that says when it wants to be asked again is believed, up
+ * to a minute. The average fades (see above), so a penalty does too.
+ */
+export function penaltyMs(status: number, retryAfter?: string): number {
+  if (status !== TOO_MANY_REQUESTS && status < SERVER_ERROR) return 0
+  const asked = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) * MS_PER_S : PENALTY_MS
+  return Math.min(Math.max(asked, MS_PER_S), PENALTY_MS_MAX)
+}
+
 function weightAt(live: LiveBackend, nowMs: number): number {
   return Math.exp(-Math.max(0, nowMs - live.ewmaAtMs) / DECAY_MS)
 }

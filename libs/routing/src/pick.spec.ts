@@ -1,3 +1,4 @@
+import { STRATEGIES } from '@signalbox/model'
 import { pick, pickFromRoute, whyNone } from './pick.ts'
 import { picking, type Picking } from './table-harness.ts'
 
@@ -13,7 +14,7 @@ describe('a target is usable', () => {
   })
 
   it('unless its weight is 0, in every strategy', () => {
-    for (const strategy of ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const) {
+    for (const strategy of STRATEGIES) {
       const backends = { b1: { weight: 0 }, b2: {} }
       const world = picking({ backends, policy: { strategy }, random })
       expect([idOf(world), idOf(world)]).toEqual(['b2', 'b2'])

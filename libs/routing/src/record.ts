@@ -2,7 +2,7 @@ import { type PickInputs, type PolicySpec, type Strategy } from '@signalbox/mode
 import { noteTurnsOf } from './in-turn.ts'
 import { latencyAt } from './latency.ts'
 import { pickFromRoute } from './pick.ts'
-import { COMPARE_ALL_MAX, DRAWS_MAX } from './strategies.ts'
+import { COMPARE_ALL_MAX, DRAWS_MAX } from './least.ts'
 import { type CompiledRoute, type CompiledTarget, type CompiledTier } from './table.ts'
 import { hasRoom, isUp, type PickContext, usable } from './usable.ts'
 
@@ -41,6 +41,9 @@ const LOOKS: Readonly<Partial<Record<Strategy, Look>>> = {
   RoundRobin: upToPicked,
   WeightedRoundRobin: () => 'all',
   LeastLatency: comparedAndFallback,
+  LeastRequests: compared,
+  // Of those that its draws fell on, and in the end of all.
+  Random: () => 'all',
 }
 
 /** Whether replay() can make picks of this strategy again. */
@@ -73,7 +76,7 @@ export function record(route: CompiledRoute, context: PickContext): Recorded {
   const places = look({ tier, policy, context, cursor, draws, at })
   // Too many to copy; it does not matter unless they were used.
   if (turns === 'many' && places === 'all') return { target, inputs: null }
-  const facts = factsOf(route, { number, places, context, costs: drawsFrom(policy) })
+  const facts = factsOf(route, { number, places, context, costs: comparesCosts(policy) })
   const inputs: PickInputs | null = facts && {
     ...before,
     ...(cursor === 0 || !usesCursor(policy) ? {} : { cursor }),
@@ -94,7 +97,12 @@ function usesCursor(policy: PolicySpec): boolean {
 }
 
 function drawsFrom({ strategy }: PolicySpec): boolean {
-  return strategy === 'LeastLatency'
+  return DRAWING.has(strategy)
+}
+const DRAWING: ReadonlySet<string> = new Set(['LeastLatency', 'LeastRequests', 'Random'])
+
+function comparesCosts({ strategy }: PolicySpec): boolean {
+  return strategy === 'LeastLatency' || strategy === 'LeastRequests'
 }
 
 function noting(context: PickContext, draws: number[]): PickContext {
@@ -129,17 +137,23 @@ function upToPicked({ tier: { targets }, cursor, at }: Looked): readonly number[
   return Array.from({ length: steps }, (_, step) => (start + step) % targets.length)
 }
 
-/** All of few; of many those drawn; and where nothing was measured, what the fallback looks at. */
-function comparedAndFallback(looked: Looked): readonly number[] | 'all' {
-  const { tier, policy, context, draws, at } = looked
-  const { targets } = tier
+/** All of few; of many those drawn. */
+function compared({ tier: { targets }, draws }: Looked): readonly number[] | 'all' {
   // Where so many draws were blind, the tier was walked through.
   if (targets.length <= COMPARE_ALL_MAX || draws.length >= DRAWS_MAX) return 'all'
-  const drawn = draws.map((one) => Math.floor(one * targets.length))
+  return [...new Set(draws.map((one) => Math.floor(one * targets.length)))]
+}
+
+/** And where nothing was measured, what the fallback looks at. */
+function comparedAndFallback(looked: Looked): readonly number[] | 'all' {
+  const { tier, policy, context, at } = looked
+  const { targets } = tier
+  const drawn = compared(looked)
+  if (drawn === 'all') return 'all'
   const picked = targets[at]
   const live = picked && context.live[picked.backend.index]
-  if (!live || live.samples > 0) return [...new Set(drawn)]
-  if (policy.fallbackStrategy === 'WeightedRoundRobin') return 'all'
+  if (!live || live.samples > 0) return drawn
+  if (policy.fallbackStrategy !== 'RoundRobin') return 'all'
   return [...new Set([...drawn, ...upToPicked(looked)])]
 }
 

@@ -95,6 +95,8 @@ export function standIn(id: string): LiveBackend {
   return { id, inFlight: 0, eligible: true, ewmaMs: 0, ewmaAtMs: 0, samples: 0 }
 }
 
+const WHOLE: ReadonlySet<string> = new Set(['WeightedRoundRobin', 'Random'])
+
 function lookedAt(
   route: CompiledRoute,
   targets: readonly CompiledTarget[],
@@ -105,7 +107,7 @@ function lookedAt(
   const tier = route.tiers[number]
   // The tiers before it were looked through, and weights are looked at all together.
   const whole = number < 0 ? targets.length : offsetOf(route, number)
-  const here = inputs.strategy === 'WeightedRoundRobin' ? (tier?.targets ?? []) : []
+  const here = WHOLE.has(inputs.strategy) ? (tier?.targets ?? []) : []
   const known = places.flatMap((place) => targets[place] ?? [])
   return new Set([...targets.slice(0, whole), ...here, ...known])
 }

@@ -1,8 +1,9 @@
 import fc from 'fast-check'
+import { STRATEGIES } from '@signalbox/model'
 import { seededRandom } from '@signalbox/testing'
 import { observeLatency } from './latency.ts'
 import { pickFromRoute } from './pick.ts'
-import { COMPARE_ALL_MAX } from './strategies.ts'
+import { COMPARE_ALL_MAX } from './least.ts'
 import { picking, type Picking } from './table-harness.ts'
 
 const PICKS = 10_000
@@ -294,7 +295,7 @@ describe('LeastLatency', () => {
 })
 
 it('every strategy allows itself no target twice in one request, and none when all are tried', () => {
-  for (const strategy of ['RoundRobin', 'WeightedRoundRobin', 'LeastLatency'] as const) {
+  for (const strategy of STRATEGIES) {
     for (const count of [3, 20]) {
       const { route, context } = picking({
         backends: backendsOf(count),

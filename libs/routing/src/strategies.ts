@@ -1,6 +1,10 @@
-import { type PolicySpec, type Strategy } from '@signalbox/model'
+import { type FallbackStrategy, type PolicySpec, type Strategy } from '@signalbox/model'
+import { randomly } from './by-lot.ts'
+import { consistentHash } from './consistent-hash.ts'
 import { weightedRoundRobin } from './in-turn.ts'
 import { latencyAt } from './latency.ts'
+import { type Costing, least } from './least.ts'
+import { nearest } from './locality.ts'
 import { type CompiledTarget, type CompiledTier } from './table.ts'
 import { usable, type Filter, type PickContext } from './usable.ts'
 
@@ -11,11 +15,36 @@ export type PickByStrategy = (
   context: PickContext,
 ) => CompiledTarget | undefined
 
+/** A way of picking that needs no other one beside it. */
+export type BasicPick = (
+  tier: CompiledTier,
+  context: PickContext,
+  filter: Filter,
+) => CompiledTarget | undefined
+
+const BASIC_BY_NAME: Readonly<Record<FallbackStrategy, BasicPick>> = {
+  RoundRobin: roundRobin,
+  WeightedRoundRobin: weightedRoundRobin,
+  Random: randomly,
+  LeastRequests: (tier, context, filter) =>
+    least(tier, context, filter === usable ? BY_REQUESTS : { ...BY_REQUESTS, filter }),
+}
+
 /** One entry a strategy; the policy's schema names the keys. */
 export const STRATEGY_BY_NAME: Readonly<Record<Strategy, PickByStrategy>> = {
   RoundRobin: (tier, _policy, context) => roundRobin(tier, context, usable),
   WeightedRoundRobin: (tier, _policy, context) => weightedRoundRobin(tier, context, usable),
   LeastLatency: leastLatency,
+  Random: (tier, _policy, context) => randomly(tier, context, usable),
+  LeastRequests: (tier, _policy, context) => least(tier, context, BY_REQUESTS),
+  ConsistentHash: byHash,
+  // What is hashed is another matter, and the proxy's.
+  PrefixAware: byHash,
+  Locality: byPlace,
+}
+
+function basic({ fallbackStrategy }: PolicySpec): BasicPick {
+  return BASIC_BY_NAME[fallbackStrategy]
 }
 
 /**
@@ -37,79 +66,41 @@ function roundRobin(
   return undefined
 }
 
-/** Tiers up to this size are compared whole; of larger ones, two targets by lot. */
-export const COMPARE_ALL_MAX = 8
-/** Blind draws of a usable target before the tier is walked through instead. */
-export const DRAWS_MAX = 8
+/** Requests in flight, this one included, for each unit of weight. */
+const BY_REQUESTS: Costing = {
+  filter: usable,
+  cost: (target, { live }) =>
+    ((live[target.backend.index]?.inFlight ?? 0) + 1) / (target.weight || 1),
+}
+
+const COST_UNSEEN = -1
+
+/** The expected wait: peak EWMA times the requests that would then be in flight. */
+const BY_LATENCY: Costing = {
+  filter: usable,
+  cost: (target, { live, nowMs }) => {
+    const it = live[target.backend.index]
+    if (!it) return Infinity
+    if (it.samples > 0) return latencyAt(it, nowMs) * (it.inFlight + 1)
+    return it.inFlight === 0 ? COST_UNSEEN : Infinity
+  },
+}
 
 /**
- * The lowest expected wait: peak EWMA times the requests that would then be in flight. Two choices
- * at random are nearly as good as all (Mitzenmacher 2001), read two backends only, and keep many
- * proxies from running after the same one. Where few are there, all are compared: with three
- * targets, two choices would send a third of the requests to a slow one.
- * A target without samples is looked at first, by one request at a time; where nothing is known of
- * any, and where several are to be looked at, the fallback strategy decides among them.
+ * The lowest expected wait. A target without samples is looked at first, by one request at a time;
+ * where nothing is known of any, and where several are to be looked at, the fallback strategy
+ * decides among them.
  */
 function leastLatency(
   tier: CompiledTier,
   policy: PolicySpec,
   context: PickContext,
 ): CompiledTarget | undefined {
-  const few = tier.targets.length <= COMPARE_ALL_MAX
-  const best = few ? cheapest(tier, context) : cheaperOfTwo(tier, context)
+  const best = least(tier, context, BY_LATENCY)
   if (!best) return undefined
   const live = context.live[best.backend.index]
   if (!live || live.samples > 0) return best
-  const filter = live.inFlight === 0 ? usableUnseen : usableUnsampled
-  const byWeight = policy.fallbackStrategy === 'WeightedRoundRobin'
-  return byWeight ? weightedRoundRobin(tier, context, filter) : roundRobin(tier, context, filter)
-}
-
-function cheapest({ targets }: CompiledTier, context: PickContext): CompiledTarget | undefined {
-  // From a random place on, so that of equal ones not always the first is taken.
-  const start = Math.floor(context.random() * targets.length)
-  let best: CompiledTarget | undefined
-  for (let step = 0; step < targets.length; step++) {
-    const target = targets[(start + step) % targets.length]
-    if (!target || !usable(target, context)) continue
-    if (!best || cost(target, context) < cost(best, context)) best = target
-  }
-  return best
-}
-
-function cheaperOfTwo(tier: CompiledTier, context: PickContext): CompiledTarget | undefined {
-  const one = draw(tier, context, undefined)
-  const other = one && draw(tier, context, one)
-  if (!one || !other) return one
-  return cost(other, context) < cost(one, context) ? other : one
-}
-
-/** A usable target by lot, other than `except`. */
-function draw(
-  { targets }: CompiledTier,
-  context: PickContext,
-  except: CompiledTarget | undefined,
-): CompiledTarget | undefined {
-  let at = 0
-  for (let tries = 0; tries < DRAWS_MAX; tries++) {
-    at = Math.floor(context.random() * targets.length)
-    const target = targets[at]
-    if (target && target !== except && usable(target, context)) return target
-  }
-  for (let step = 1; step <= targets.length; step++) {
-    const target = targets[(at + step) % targets.length]
-    if (target && target !== except && usable(target, context)) return target
-  }
-  return undefined
-}
-
-const COST_UNSEEN = -1
-
-function cost(target: CompiledTarget, { live, nowMs }: PickContext): number {
-  const it = live[target.backend.index]
-  if (!it) return Infinity
-  if (it.samples > 0) return latencyAt(it, nowMs) * (it.inFlight + 1)
-  return it.inFlight === 0 ? COST_UNSEEN : Infinity
+  return basic(policy)(tier, context, live.inFlight === 0 ? usableUnseen : usableUnsampled)
 }
 
 function usableUnsampled(target: CompiledTarget, context: PickContext): boolean {
@@ -119,4 +110,20 @@ function usableUnsampled(target: CompiledTarget, context: PickContext): boolean 
 /** Without a sample and without a request that will bring one. */
 function usableUnseen(target: CompiledTarget, context: PickContext): boolean {
   return context.live[target.backend.index]?.inFlight === 0 && usableUnsampled(target, context)
+}
+
+function byHash(
+  tier: CompiledTier,
+  policy: PolicySpec,
+  context: PickContext,
+): CompiledTarget | undefined {
+  return consistentHash(tier, context) ?? basic(policy)(tier, context, usable)
+}
+
+function byPlace(
+  tier: CompiledTier,
+  policy: PolicySpec,
+  context: PickContext,
+): CompiledTarget | undefined {
+  return nearest(tier, context, basic(policy))
 }

@@ -1,6 +1,9 @@
 import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
 import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
+import { type Levels } from './locality.ts'
+import { type Ring } from './ring.ts'
+import { type Survey } from './survey.ts'
 import { type Turns } from './turns.ts'
 
 /**
@@ -41,6 +44,8 @@ export interface CompiledBackend {
   readonly spec: BackendSpec
   /** Its own or its secret's, as it was when the spec compiled; null: it has none. */
   readonly credential: CompiledCredential | null
+  /** Requests in flight that it can have: by its limits, which lie further away in memory. */
+  readonly room: number
 }
 
 export interface CompiledRoute {
@@ -65,10 +70,15 @@ export interface CompiledTier {
  * What strategies keep of a tier, made when one first needs it and lost with the table: with the
  * cursor, the one mutable thing of a table.
  */
-export type TierState = GroupState
+export interface TierState extends GroupState {
+  ring?: Ring
+  survey?: Survey
+  levels?: Levels
+}
 
 export interface GroupState {
   turns?: Turns
+  lots?: Float64Array
 }
 
 /** What one target of the route names: one backend, or all that have its labels. */

@@ -1,5 +1,5 @@
 /*
- * Whose turn is it? Earliest deadline first (Demers, Keshav and Shenker 1989; Envoy's edf_scheduler).
+ * Whose turn is it? Earliest deadline first (Demers, Keshav, Shenker 1989; Envoy's EDF scheduler).
  * The k-th turn of a member of weight w is due at
  *
  *     (2k - 1) / (2w)

@@ -10,6 +10,10 @@ export interface PickContext {
   readonly random: () => number
   /** Indexes of the backends that this request has tried; few, so a list. */
   readonly tried: readonly number[]
+  /** What the policy's hash is taken of, hashed; undefined where the request has no such thing. */
+  readonly hash?: number | undefined
+  /** Labels of this proxy, always the same object. */
+  readonly place?: Readonly<Record<string, string>>
 }
 
 export type Filter = (target: CompiledTarget, context: PickContext) => boolean
@@ -25,9 +29,7 @@ export function isUp(target: CompiledTarget, live: LiveBackend, context: PickCon
   return target.weight > 0 && live.eligible && !context.tried.includes(target.backend.index)
 }
 
-/** Below the concurrency limit, and below what its connections and their queue hold. */
-export function hasRoom(target: CompiledTarget, live: LiveBackend): boolean {
-  const { concurrency, connections, pending } = target.backend.spec.limits
-  const { inFlight } = live
-  return inFlight < connections + pending && (concurrency === undefined || inFlight < concurrency)
+/** Whether it has room for one more request. */
+export function hasRoom({ backend }: CompiledTarget, { inFlight }: LiveBackend): boolean {
+  return inFlight < backend.room
 }

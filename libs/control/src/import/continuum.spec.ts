@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { STRATEGIES } from '@signalbox/model'
 import { importContinuum } from './continuum.ts'
 import {
   anyFile,
@@ -108,8 +109,18 @@ describe('a strategy', () => {
     },
   )
 
-  it.each(['Random', 'consistent_hash'])('reports %s, which Signalbox has not got', (name) => {
+  it.each([
+    ['Random', 'Random'],
+    ['consistent_hash', 'ConsistentHash'],
+    ['LeastConnections', 'LeastRequests'],
+    ['PrefixAwareHash', 'PrefixAware'],
+  ])('reads %s as %s', (name, strategy) => {
     const { config, unmapped } = imported({ selection_strategy: name })
+    expect([config.policies, unmapped]).toEqual([{ default: { strategy } }, []])
+  })
+
+  it('reports one that Signalbox has not got', () => {
+    const { config, unmapped } = imported({ selection_strategy: 'Adaptive' })
     expect(config.policies).toEqual({})
     expect(whyOf(unmapped, 'selection_strategy')).toContain('RoundRobin, WeightedRoundRobin')
   })
@@ -134,7 +145,7 @@ describe('a strategy', () => {
     expect(problems({ routing: { strategy: 'Fastest' } })).toEqual([
       {
         path: 'routing.strategy',
-        message: 'expected one of RoundRobin, WeightedRoundRobin, LeastLatency',
+        message: `expected one of ${STRATEGIES.join(', ')}`,
       },
     ])
   })

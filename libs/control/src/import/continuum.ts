@@ -1,4 +1,4 @@
-import { DEFAULT_POLICY_ID } from '@signalbox/model'
+import { DEFAULT_POLICY_ID, FALLBACK_STRATEGIES } from '@signalbox/model'
 import { mergePatch } from '../merge-patch.ts'
 import { readBackends, weighByUrl } from './continuum-backends.ts'
 import { CONTINUUM_REASONS, CONTINUUM_SECTIONS } from './continuum-reasons.ts'
@@ -116,7 +116,7 @@ function strategyInto(field: 'strategy' | 'fallbackStrategy'): Setting['read'] {
     if (strategy === undefined) return reader.problem(path, `expected one of ${STRATEGY_NAMES}`)
     const part = { [field]: strategy }
     if (misfit('policy', part) === undefined) return part
-    const choice = field === 'strategy' ? STRATEGY_NAMES : 'RoundRobin, WeightedRoundRobin'
+    const choice = field === 'strategy' ? STRATEGY_NAMES : FALLBACK_STRATEGIES.join(', ')
     reader.leave(path, `this version of Signalbox picks by one of ${choice} here`)
     return undefined
   }

@@ -172,10 +172,18 @@ describe('a strategy', () => {
     expect(strategyOf('latency-based-routing')).toEqual([policies, []])
   })
 
-  it.each(['least-busy', 'usage-based-routing-v2', 'of-my-own'])('%s is reported', (name) => {
-    const policies = { default: { strategy: 'WeightedRoundRobin' } }
-    expect(strategyOf(name)).toEqual([policies, ['router_settings.routing_strategy']])
+  it('by requests in flight is LeastRequests', () => {
+    const policies = { default: { strategy: 'LeastRequests' } }
+    expect(strategyOf('least-busy')).toEqual([policies, []])
   })
+
+  it.each(['usage-based-routing', 'usage-based-routing-v2', 'of-my-own'])(
+    '%s is reported',
+    (name) => {
+      const policies = { default: { strategy: 'WeightedRoundRobin' } }
+      expect(strategyOf(name)).toEqual([policies, ['router_settings.routing_strategy']])
+    },
+  )
 })
 
 describe('wrong shapes', () => {

@@ -1,3 +1,4 @@
+import { type Strategy } from '@signalbox/model'
 import { finish, type Draft, type Env, type Fragment, type ImportResult } from './document.ts'
 import { backendsOf, withCommon } from './litellm-backends.ts'
 import { readDeployments } from './litellm-deployments.ts'
@@ -13,7 +14,10 @@ const { duration, integer } = reads
 
 const STRATEGY: Path = ['router_settings', 'routing_strategy']
 const SHUFFLE = 'simple-shuffle'
-const FASTEST = 'latency-based-routing'
+const LIKE: ReadonlyMap<string, Strategy> = new Map([
+  ['latency-based-routing', 'LeastLatency'],
+  ['least-busy', 'LeastRequests'],
+])
 const VARIABLES: Path = ['environment_variables']
 
 const SETTINGS: readonly Setting[] = [
@@ -72,9 +76,10 @@ export function importLiteLlm(input: unknown, env: Env): ImportResult {
 }
 
 /** Weights are even where none are given, so that one strategy does for both kinds of shuffle. */
-function readStrategy(reader: Reader): 'WeightedRoundRobin' | 'LeastLatency' {
+function readStrategy(reader: Reader): Strategy {
   const name = reader.text(STRATEGY)
-  if (name === FASTEST) return 'LeastLatency'
+  const like = LIKE.get(name ?? SHUFFLE)
+  if (like) return like
   if (name !== undefined && name !== SHUFFLE) {
     const why = `this version of Signalbox picks by ${STRATEGY_NAMES}; taken as ${SHUFFLE}`
     reader.leave(STRATEGY, why)

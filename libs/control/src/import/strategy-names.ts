@@ -1,22 +1,14 @@
 import { STRATEGIES, type Strategy } from '@signalbox/model'
 
 /** Names that other routers give to ways of picking, of which this version has no like. */
-const WITHOUT_LIKE = [
-  'Random',
-  'WeightedRandom',
-  'ConsistentHash',
-  'LeastConnections',
-  'LeastRequests',
-  'PrefixAware',
-  'PrefixAwareHash',
-  'Locality',
-  'ResourceAware',
-  'Adaptive',
-]
+const WITHOUT_LIKE = ['ResourceAware', 'Adaptive']
 
 const BY_NAME: ReadonlyMap<string, Strategy> = new Map([
   ...STRATEGIES.map((strategy) => [plain(strategy), strategy] as const),
   ['weighted', 'WeightedRoundRobin'],
+  ['weightedrandom', 'Random'],
+  ['leastconnections', 'LeastRequests'],
+  ['prefixawarehash', 'PrefixAware'],
   ['lowestlatency', 'LeastLatency'],
 ])
 const UNLIKE: ReadonlySet<string> = new Set(WITHOUT_LIKE.map(plain))
