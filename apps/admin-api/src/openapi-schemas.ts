@@ -9,7 +9,7 @@ const candidate = {
   type: 'object',
   properties: {
     ...whole('tier'),
-    ...strings('backend', 'model'),
+    ...strings('route', 'backend', 'model'),
     weight: { type: 'number' },
     share: { type: 'number' },
     reason: { enum: Object.keys(REASONS) },
@@ -135,6 +135,7 @@ export const SHARED_SCHEMAS: Json = {
         type: ['object', 'null'],
         properties: strings('id', 'found', 'policy', 'strategy'),
       },
+      fallback: { type: ['string', 'null'], description: 'The route that takes it instead' },
       candidates: { type: 'array', items: candidate },
     },
   },

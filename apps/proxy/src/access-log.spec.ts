@@ -12,6 +12,7 @@ const entry: AccessEntry = {
   key: null,
   model: 'm',
   backend: 'b',
+  fallback: null,
   attempts: 1,
   durationMs: 5,
   firstByteMs: 4,

@@ -11,6 +11,8 @@ export interface AccessEntry {
   /** The client key's id. */
   readonly key: string | null
   readonly model: string | null
+  /** The fallback route that took the request, if one did. */
+  readonly fallback: string | null
   readonly backend: string | null
   readonly attempts: number
   readonly durationMs: number

@@ -1,6 +1,7 @@
 import { Counter, Gauge, gaugesOf, Histogram, type Metrics } from '@signalbox/host'
 import { type Health } from '@signalbox/model'
 import { type Configuration } from './configuration.ts'
+import { createDecisionMetrics, type DecisionMetrics } from './decision-metrics.ts'
 
 const SECONDS = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
@@ -8,7 +9,7 @@ const SECONDS = [
 const MS_PER_S = 1_000
 const HEALTH: Readonly<Record<Health, number>> = { ready: 1, unknown: 1, warming_up: 0.5, down: 0 }
 
-export interface ProxyMetrics {
+export interface ProxyMetrics extends DecisionMetrics {
   /** A request is over. `endpoint` is an operation's name or `other`. */
   settled(facts: { method: string; endpoint: string; status: number; durationMs: number }): void
   attempt(facts: { backend: string; outcome: string; durationMs: number }): void
@@ -90,6 +91,7 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
       series.attempts(outcome).inc()
       series.duration.observe(durationMs / MS_PER_S)
     },
+    ...createDecisionMetrics(metrics),
     firstByte: (ms) => firstByte.observe(ms / MS_PER_S),
     gap: (ms) => gap.observe(ms / MS_PER_S),
     ejected: (id) => ejections.inc({ backend: id }),

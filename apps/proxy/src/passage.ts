@@ -66,6 +66,8 @@ export interface Passage extends Accepted {
   tokens: Tokens
   firstByteMs: number | null
   code: FailureCode | null
+  /** The route that was gone on with in place of the one that was asked for. */
+  fallback: string | null
 }
 
 /** What a request asks for, once it is read and its route is known. */

@@ -1,6 +1,15 @@
 import { dialectNamed } from '@signalbox/dialects'
 import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
-import { type CompiledRoute, match, mayUse, next, record, whyNone } from '@signalbox/routing'
+import {
+  type CompiledRoute,
+  fallbackChain,
+  fallsBack,
+  match,
+  mayUse,
+  next,
+  record,
+  whyNone,
+} from '@signalbox/routing'
 import { affinityOf } from './affinity.ts'
 import { attempt } from './attempt.ts'
 import { authenticate } from './authenticate.ts'
@@ -65,7 +74,26 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     return downstream('key_not_allowed', message)
   }
   passage.route = route
-  return attempts(pipeline, passage, { route, scan, body: read.value })
+  return alongFallbacks(pipeline, passage, { route, scan, body: read.value })
+}
+
+/** The route's own attempts, then those of its fallbacks, until somebody has answered. */
+async function alongFallbacks(
+  pipeline: Pipeline,
+  passage: Passage,
+  asked: Asked,
+): Promise<Failure | undefined> {
+  let failure = await attempts(pipeline, passage, asked)
+  if (!failure || !fallsBack(failure) || !passage.routing) return failure
+  const [, ...fallbacks] = fallbackChain(passage.routing.table, asked.route)
+  for (const route of fallbacks) {
+    pipeline.metrics.fallback(asked.route.id, route.id)
+    passage.code = null
+    passage.fallback = route.id
+    failure = await attempts(pipeline, passage, { ...asked, route })
+    if (!failure || !fallsBack(failure)) return failure
+  }
+  return failure
 }
 
 function begin({ clock }: Pipeline, accepted: Accepted): Passage {
@@ -85,6 +113,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     tokens: TOKENS_UNKNOWN,
     firstByteMs: null,
     code: null,
+    fallback: null,
   }
 }
 
@@ -205,6 +234,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
     revision: passage.routing?.table.head.revision ?? null,
     key: passage.key?.id ?? null,
     model: passage.model,
+    fallback: passage.fallback,
     backend: passage.live?.id ?? null,
     attempts: passage.attempts,
     durationMs: Math.round(durationMs),

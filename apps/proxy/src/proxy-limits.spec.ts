@@ -181,6 +181,7 @@ describe('a secret', () => {
       requestId: 'seen',
       model: 'm1',
       backend: 'b1',
+      fallback: null,
       attempts: 1,
     })
     expect(lines.join('')).not.toMatch(/canary/)

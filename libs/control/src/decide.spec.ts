@@ -55,6 +55,44 @@ describe('a delete that cascades', () => {
   })
 })
 
+describe('the fallbacks of a route', () => {
+  const chain = snapshotOf({
+    backends: { b1: backend() },
+    routes: {
+      a: routeTo('b1', { fallbacks: ['b'] }),
+      b: routeTo('b1', { fallbacks: ['c'] }),
+      c: routeTo('b1'),
+    },
+  })
+  const put = (id: string, fallbacks: readonly string[]): Command => {
+    const spec = { tiers: [{ targets: [{ backend: 'b1' }] }], fallbacks }
+    return { op: 'put', resource: 'route', id, spec, ...none } as const
+  }
+
+  it('may not lead back to it: the circle is named', () => {
+    const refusal = refusalOf(put('c', ['a']), chain)
+    expect(refusal.code).toBe('fallback_cycle')
+    expect(refusal.message).toContain('c -> a -> b -> c')
+    expect(refusalOf(put('c', ['c']), chain).code).toBe('fallback_cycle')
+  })
+
+  it('must be there', () => {
+    const refusal = refusalOf(put('c', ['nope']), chain)
+    expect([refusal.code, paths(refusal)]).toEqual(['dangling_reference', ['spec.fallbacks.0']])
+  })
+
+  it('may meet again', () => {
+    expect(decide(put('a', ['b', 'c']), chain).ok).toBe(true)
+  })
+
+  it('hold a route fast: it goes with those that fall back to it, or not at all', () => {
+    const command = { op: 'delete', resource: 'route', id: 'c', ...none } as const
+    expect(refusalOf(command, chain).code).toBe('still_referenced')
+    const decided = decide({ ...command, cascade: true }, chain)
+    expect(decided.ok && decided.value.map(({ id }) => id).sort()).toEqual(['a', 'b', 'c'])
+  })
+})
+
 describe('create', () => {
   it('drafts the whole spec with its defaults, as version 1', () => {
     const decided = decide({ op: 'create', resource: 'policy', id: 'p', spec: {} }, given)

@@ -10,6 +10,7 @@ import {
   type SecretSpec,
   type SettingsSpec,
 } from '@signalbox/model'
+import { fallbackCycle, fallbacksOf } from './fallbacks.ts'
 import { nameSome, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
 import { allIn, specIn, type View } from './view.ts'
 
@@ -38,7 +39,10 @@ function checkRoutes(view: View): LocatedRefusal | undefined {
   for (const [id, { spec, command }] of view.pending.route) {
     if (spec === null) continue
     const route = spec as RouteSpec
-    const refusal = danglingReference(view, id, route) ?? duplicateAlias(owners, id, route)
+    const refusal =
+      danglingReference(view, id, route) ??
+      fallbackCycle(view, id) ??
+      duplicateAlias(owners, id, route)
     if (refusal) return { command, refusal }
   }
   return undefined
@@ -60,6 +64,10 @@ function danglingReference(view: View, id: string, route: RouteSpec): Refusal | 
   if (route.policy !== DEFAULT_POLICY_ID && specIn(view, 'policy', route.policy) === null) {
     note('spec.policy', `policy ${route.policy}`)
   }
+  fallbacksOf(view, id).forEach((fallback, n) => {
+    if (specIn(view, 'route', fallback) !== null) return
+    note(`spec.fallbacks.${n}`, `route ${fallback}`)
+  })
   if (errors.length === 0) return undefined
   const verb = missing.size === 1 ? 'does not exist' : 'do not exist'
   const message = `route ${id} refers to ${nameSome([...missing])}, which ${verb}`

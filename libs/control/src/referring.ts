@@ -11,7 +11,7 @@ import { allIn, type View } from './view.ts'
 export const NAMED_MAX = 20
 
 /** The kinds that others refer to by name, each after those that refer to it. */
-export const REFERRED = ['backend', 'policy', 'secret'] as const
+export const REFERRED = ['route', 'backend', 'policy', 'secret'] as const
 export type Referred = (typeof REFERRED)[number]
 
 export interface User {
@@ -38,7 +38,9 @@ export function* referredBy(view: View, resource: Referred): Generator<User> {
   }
 }
 
-function namedIn(route: RouteSpec, resource: 'backend' | 'policy'): readonly string[] {
+function namedIn(route: RouteSpec, resource: Exclude<Referred, 'secret'>): readonly string[] {
+  // A route that was stored before there were fallbacks has none.
+  if (resource === 'route') return (route.fallbacks as readonly string[] | undefined) ?? []
   if (resource === 'policy') return [route.policy]
   return route.tiers.flatMap((tier) => tier.targets.flatMap((target) => target.backend ?? []))
 }
@@ -53,12 +55,20 @@ function policyOf(policy: SettingsSpec['implicitPolicy'] | undefined): readonly 
  * Settings stay, so that their reference is refused as any other.
  */
 export function referringTo(view: View, resource: ResourceName, id: string): readonly User[] {
-  const kind = REFERRED.find((one) => one === resource)
-  if (!kind) return []
-  const users = [...referredBy(view, kind)].filter(
-    (user) => user.resource !== 'settings' && user.refersTo.includes(id),
-  )
-  return users.flatMap((user) => [user, ...referringTo(view, user.resource, user.id)])
+  const found = new Map<string, User>()
+  const waiting: { readonly resource: ResourceName; readonly id: string }[] = [{ resource, id }]
+  // It grows while it is walked. Routes may refer to each other in a circle until that is refused.
+  for (const one of waiting) {
+    const kind = REFERRED.find((name) => name === one.resource)
+    if (!kind) continue
+    for (const user of referredBy(view, kind)) {
+      if (user.resource === 'settings' || !user.refersTo.includes(one.id)) continue
+      if (found.has(userOf(user))) continue
+      found.set(userOf(user), user)
+      waiting.push(user)
+    }
+  }
+  return [...found.values()]
 }
 
 export function userOf({ resource, id }: User): string {

@@ -77,6 +77,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Add the former master key to SIGNALBOX_MASTER_KEY_PREVIOUS, or send the value again.',
   },
+  fallback_cycle: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Take one of the routes out of the fallbacks; the message names the circle.',
+  },
   precondition_failed: {
     status: 412,
     plane: 'admin',

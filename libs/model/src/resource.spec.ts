@@ -46,6 +46,7 @@ describe('parseSpec', () => {
       ok: true,
       value: {
         aliases: [],
+        fallbacks: [],
         tiers: [{ targets: [{ backend: 'b1', weight: 1 }] }],
         policy: 'default',
         labels: {},

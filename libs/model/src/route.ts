@@ -19,6 +19,8 @@ export const routeSpec = strict({
     .min(1)
     .max(10),
   policy: resourceId.default('default'),
+  /** Routes that are asked, in order, where no backend of this one can take a request. */
+  fallbacks: z.array(modelName).max(10).default([]),
   labels: labels.default({}),
 })
 

@@ -104,10 +104,21 @@ function routeProblem(
     const what = `backend ${backend}, which does not exist`
     return problem('dangling_reference', `route ${id} refers to ${what}`)
   }
+  const unknown = fallbacksOf(spec).find((fallback) => !snapshot.routes.has(fallback))
+  if (unknown !== undefined) {
+    const what = `route ${unknown}, which does not exist`
+    return problem('dangling_reference', `route ${id} falls back to ${what}`)
+  }
   const taken = spec.aliases.find((alias) => reserved.get(alias) !== id)
   if (taken === undefined) return undefined
   const both = `route ${id} and route ${reserved.get(taken)}`
   return problem('duplicate_alias', `${both} both claim the name ${taken}`)
+}
+
+/** A route of an earlier version has none. */
+function fallbacksOf({ fallbacks }: RouteSpec): readonly string[] {
+  const all = fallbacks as readonly string[] | undefined
+  return Array.isArray(all) ? all : []
 }
 
 function hasTiers(spec: RouteSpec): boolean {
@@ -142,5 +153,6 @@ function compileRoute(
     return compileTier(groups.filter(({ backends }) => backends.length > 0))
   })
   const policy = policies.get(spec.policy) ?? DEFAULT_POLICY
-  return { id, implicit: false, tiers, policyId: spec.policy, policy }
+  const fallbacks = fallbacksOf(spec)
+  return { id, implicit: false, tiers, fallbacks, policyId: spec.policy, policy }
 }

@@ -84,6 +84,21 @@ describe('an explanation', () => {
     expect(explanation.candidates).toHaveLength(5)
   })
 
+  it('goes on with the fallbacks of the route, and says so', () => {
+    const routes = {
+      m: { tiers: [{ targets: [target('a')] }], fallbacks: ['n'] },
+      n: { tiers: [{ targets: [target('b')] }], fallbacks: ['o'] },
+      o: { tiers: [{ targets: [target('c')] }] },
+    }
+    const three = { backends: { a: {}, b: {}, c: {} }, routes }
+    expect(explained('m', three)).toMatchObject({ fallback: null, reasons: ['0 a picked'] })
+    const { fallback, picked, reasons } = explained('m', three, { down: ['a', 'b'] })
+    expect([fallback, picked?.route, picked?.model]).toEqual(['o', 'o', 'o'])
+    expect(reasons).toEqual(['0 a down', '0 b down', '0 c picked'])
+    const none = explained('m', three, { down: ['a', 'b', 'c'] })
+    expect([none.outcome, none.fallback]).toEqual(['no_backend', null])
+  })
+
   it('says by which name the route was found, or that there is none', () => {
     expect(explained('gpt', given).route).toMatchObject({ id: 'm', found: 'alias' })
     expect(explained('nope', given)).toMatchObject({ outcome: 'model_not_found', candidates: [] })

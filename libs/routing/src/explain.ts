@@ -2,6 +2,7 @@ import { type Snapshot } from '@signalbox/model'
 import { match } from './compile.ts'
 import { type Discovered } from './compile-routes.ts'
 import { pickFromRoute, whyNone } from './pick.ts'
+import { fallbackChain } from './fallback.ts'
 import { boundPerWeight, isOver } from './consistent-hash.ts'
 import { distance } from './locality.ts'
 import { type CompiledGroup, type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
@@ -24,6 +25,8 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS
 
 export interface Candidate {
+  /** The route that it stands in: the one that was found, or a fallback of it. */
+  readonly route: string
   /** From 0. */
   readonly tier: number
   readonly backend: string
@@ -47,7 +50,9 @@ export interface Explanation {
     readonly policy: string
     readonly strategy: string
   } | null
-  /** Every target there is, in the order of the tiers. */
+  /** The route that takes the request instead, where the one that was found has nobody. */
+  readonly fallback: string | null
+  /** Every target that was looked at, in the order of routes and tiers. */
   readonly candidates: readonly Candidate[]
 }
 
@@ -69,25 +74,39 @@ export function explain(model: string, explaining: Explaining): Explanation {
   const route = match(table, model)
   const { revision } = table.head
   if (!route) {
-    const nothing = { picked: null, route: null, candidates: [] }
+    const nothing = { picked: null, route: null, fallback: null, candidates: [] }
     return { model, revision, outcome: 'model_not_found', ...nothing }
   }
-  // Before the pick: it moves the tiers' cursors, not what can be used.
-  const usableIn = route.tiers.map((tier) => tier.targets.some((one) => usable(one, context)))
-  const first = usableIn.indexOf(true)
-  const target = pickFromRoute(route, context)
-  const { looked } = explaining
-  const candidates = candidatesOf({ route, first, target, context, looked })
+  const looks = lookAlong(fallbackChain(table, route), explaining)
+  const last = looks.at(-1)
+  const candidates = looks.flatMap((one) => one.candidates)
   const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
   const { policyId: policy } = route
   return {
     model,
     revision,
-    outcome: target ? 'picked' : whyNone(route, context),
+    outcome: last?.target ? 'picked' : whyNone(route, context),
     picked: candidates.find(({ reason }) => reason === 'picked') ?? null,
     route: { id: route.id, found, policy, strategy: route.policy.strategy },
-    candidates: [...candidates, ...disabledOf(route, explaining)],
+    fallback: last?.target && last.route !== route ? last.route.id : null,
+    candidates,
   }
+}
+
+/** What became of the candidates of each route, up to the first that has somebody. */
+function lookAlong(chain: readonly CompiledRoute[], explaining: Explaining) {
+  const looks = []
+  for (const route of chain) {
+    const { context, looked } = explaining
+    // Before the pick: it moves what the tiers keep, not what can be used.
+    const usableIn = route.tiers.map((tier) => tier.targets.some((one) => usable(one, context)))
+    const first = usableIn.indexOf(true)
+    const target = pickFromRoute(route, context)
+    const kept = candidatesOf({ route, first, target, context, looked })
+    looks.push({ route, target, candidates: [...kept, ...disabledOf(route, explaining)] })
+    if (target) break
+  }
+  return looks
 }
 
 interface Decided {
@@ -106,7 +125,7 @@ function candidatesOf(decided: Decided): Candidate[] {
       const { backend, model, weight } = target
       const share = shares.get(target) ?? 0
       const reason = reasonOf(target, tier, decided)
-      return { tier, backend: backend.id, model, weight, share, reason }
+      return { route: decided.route.id, tier, backend: backend.id, model, weight, share, reason }
     })
   })
 }
@@ -162,7 +181,7 @@ function strategyReason(
 function disabledOf(route: CompiledRoute, { snapshot, discovered }: Explaining): Candidate[] {
   const disabled = [...snapshot.backends.values()].filter(({ spec }) => !spec.enabled)
   const of = (tier: number, backend: string, model: string): Candidate => {
-    return { tier, backend, model, weight: 0, share: 0, reason: 'disabled' }
+    return { route: route.id, tier, backend, model, weight: 0, share: 0, reason: 'disabled' }
   }
   if (route.implicit) {
     return disabled

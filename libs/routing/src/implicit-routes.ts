@@ -44,7 +44,7 @@ export function compileImplicitRoutes(
   }
   for (const [id, backends] of serving) {
     const tiers = [compileTier([{ model: id, backends, weight: undefined, factor: 1 }])]
-    routes.set(id, { id, implicit: true, tiers, policyId, policy })
+    routes.set(id, { id, implicit: true, tiers, fallbacks: [], policyId, policy })
   }
 }
 

@@ -53,6 +53,8 @@ export interface CompiledRoute {
   readonly id: string
   readonly implicit: boolean
   readonly tiers: readonly CompiledTier[]
+  /** Ids of the routes to go on with, in order. */
+  readonly fallbacks: readonly string[]
   readonly policyId: string
   readonly policy: PolicySpec
 }
