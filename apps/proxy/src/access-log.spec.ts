@@ -14,6 +14,7 @@ const entry: AccessEntry = {
   backend: 'b',
   fallback: null,
   attempts: 1,
+  outcomes: ['b1 answered'],
   durationMs: 5,
   firstByteMs: 4,
   bytesOut: 3,

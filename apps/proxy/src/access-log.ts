@@ -15,6 +15,8 @@ export interface AccessEntry {
   readonly fallback: string | null
   readonly backend: string | null
   readonly attempts: number
+  /** How each of them ended: `backend outcome`. */
+  readonly outcomes: readonly string[]
   readonly durationMs: number
   readonly firstByteMs: number | null
   readonly bytesOut: number

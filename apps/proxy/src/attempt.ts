@@ -30,6 +30,7 @@ const TOO_LATE: Failure = {
 export interface Attempted extends Asked {
   readonly target: CompiledTarget
   readonly routing: Routing
+  readonly dismisses: (status: number) => boolean
 }
 
 interface Chosen {
@@ -88,6 +89,7 @@ function exchange(
         metrics.firstByte(ms)
       },
       onGap: metrics.gap,
+      dismisses: asked.dismisses,
       finish: (ended) => {
         for (const cancel of [leaveQueue, cancelConnect, cancelFirstByte, cancelDeadline]) cancel()
         response.off('drain', resume)

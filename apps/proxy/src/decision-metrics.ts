@@ -4,6 +4,10 @@ import { Counter, type Metrics } from '@signalbox/host'
 export interface DecisionMetrics {
   /** A route had nobody, and another one is gone on with. */
   fallback(from: string, to: string): void
+  /** Another attempt follows one that ended so: a failure's code, or a status. */
+  retry(reason: string): void
+  /** Another attempt could have helped, and the budget of the route was spent. */
+  retryRefused(): void
 }
 
 export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
@@ -14,7 +18,20 @@ export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
     labelNames: ['route', 'to'],
     registers,
   })
+  const retries = new Counter({
+    name: 'signalbox_retries_total',
+    help: 'Attempts beyond the first, by what came before them',
+    labelNames: ['reason'],
+    registers,
+  })
+  const refused = new Counter({
+    name: 'signalbox_retries_refused_total',
+    help: 'Retries that were not made because the budget of the route was spent',
+    registers,
+  })
   return {
+    retry: (reason) => retries.inc({ reason }),
+    retryRefused: () => refused.inc(),
     fallback: (route, to) => fallbacks.inc({ route, to }),
   }
 }

@@ -2,13 +2,15 @@ import { type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { type Dialect } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
-import { type Outcome } from '@signalbox/routing'
+import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
 
 /** How long a client may take to read the last event of a stream that broke off. */
 const LAST_EVENT_MS = 5_000
+/** A longer answer than this is broken off: a new connection costs less. */
+const DISMISSED_BYTES_MAX = 65_536
 const EVENT_STREAM = 'text/event-stream'
 
 export interface ExchangeOptions {
@@ -22,6 +24,8 @@ export interface ExchangeOptions {
   /** Called once, with milliseconds since the start of the attempt. */
   readonly onFirstByte: (ms: number, status: number, retryAfter: string | undefined) => void
   readonly onGap: (ms: number) => void
+  /** Whether an answer of this status is not passed on, because another attempt follows. */
+  readonly dismisses: (status: number) => boolean
   readonly finish: (outcome: Outcome) => void
   /** The connection has nothing more to do with it. May come long after `finish`. */
   readonly released: () => void
@@ -45,6 +49,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #streams = false
   #lastChunkMs = 0
   #tail: Buffer = Buffer.alloc(0)
+  /** Bytes of an answer that is not passed on; undefined where it is. */
+  #dismissed: number | undefined
   bytes = 0
 
   constructor(options: ExchangeOptions) {
@@ -83,8 +89,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
-    const { response, ownHeaders, clock, onFirstByte } = this.#options
+    const { response, ownHeaders, clock, onFirstByte, dismisses } = this.#options
     const nowMs = clock.monotonicMs()
+    if (dismisses(status)) return this.#dismiss(status, one(headers['retry-after']))
     this.#lastChunkMs = nowMs
     this.#streams = isReadableStream(status, headers)
     const out = [...ownHeaders]
@@ -99,6 +106,11 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#dismissed !== undefined) {
+      this.#dismissed += chunk.length
+      if (this.#dismissed > DISMISSED_BYTES_MAX) controller.abort(new Error('dismissed'))
+      return
+    }
     const { response, clock, onGap } = this.#options
     this.bytes += chunk.length
     if (this.#streams) {
@@ -113,6 +125,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const { response, dialect, released } = this.#options
     released()
+    if (this.#dismissed !== undefined) return
     if (this.#streams && !dialect.endsWell(this.#tail)) {
       const begun = { started: true, begun: true }
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
@@ -125,6 +138,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#options.released()
     const facts = { started: this.#started, begun: this.#begun }
     this.#fail(this.#failure ?? upstreamFailure(error, facts))
+  }
+
+  /** The rest of the answer is read and forgotten, so that its connection can be used again. */
+  #dismiss(status: number, retryAfter: string | undefined): void {
+    const failure: Failure = {
+      code: 'upstream_busy',
+      source: 'upstream',
+      nothingSent: true,
+      message: `the backend answered ${status}`,
+    }
+    this.#dismissed = 0
+    const askedMs = retryAfterMs(retryAfter)
+    this.#settle({ kind: 'failed', failure, begun: false, status, askedMs })
   }
 
   #fail(failure: Failure): void {

@@ -12,6 +12,7 @@ import { downstream } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
 import { type RecordingProxy } from './request-record.ts'
+import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
 import { type Usage } from './usage.ts'
 
@@ -31,6 +32,7 @@ export interface Pipeline {
   /** Now: the fleet's settings may lower what the environment allows. */
   readonly bodyBytesMax: () => number
   readonly budget: BodyBudget
+  readonly retryBudgets: RetryBudgets
   /** Attempts under way, for the drain. */
   readonly exchanges: Set<Exchange>
 }

@@ -1,29 +1,26 @@
 import { dialectNamed } from '@signalbox/dialects'
 import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
-import {
-  type CompiledRoute,
-  fallbackChain,
-  fallsBack,
-  match,
-  mayUse,
-  next,
-  record,
-  whyNone,
-} from '@signalbox/routing'
-import { affinityOf } from './affinity.ts'
-import { attempt } from './attempt.ts'
+import { type CompiledRoute, match, mayUse } from '@signalbox/routing'
+import { alongFallbacks } from './attempts.ts'
 import { authenticate } from './authenticate.ts'
 import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
-import { type Accepted, type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { type Accepted, type Passage, type Pipeline } from './passage.ts'
 import { scanFor } from './path-model.ts'
 import { readBody } from './read-body.ts'
-import { recordOf, toMicroseconds } from './request-record.ts'
+import { outcomesOf, recordOf } from './request-record.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
 const RETRY_AFTER_S = '1'
-const RETRY_LATER = new Set(['no_backend', 'backend_full', 'bodies_full', 'not_ready', 'draining'])
+const RETRY_LATER = new Set([
+  'upstream_busy',
+  'no_backend',
+  'backend_full',
+  'bodies_full',
+  'not_ready',
+  'draining',
+])
 
 /**
  * accept -> guard -> authenticate -> read -> scan -> match -> pick -> attempt -> relay -> settle,
@@ -77,25 +74,6 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   return alongFallbacks(pipeline, passage, { route, scan, body: read.value })
 }
 
-/** The route's own attempts, then those of its fallbacks, until somebody has answered. */
-async function alongFallbacks(
-  pipeline: Pipeline,
-  passage: Passage,
-  asked: Asked,
-): Promise<Failure | undefined> {
-  let failure = await attempts(pipeline, passage, asked)
-  if (!failure || !fallsBack(failure) || !passage.routing) return failure
-  const [, ...fallbacks] = fallbackChain(passage.routing.table, asked.route)
-  for (const route of fallbacks) {
-    pipeline.metrics.fallback(asked.route.id, route.id)
-    passage.code = null
-    passage.fallback = route.id
-    failure = await attempts(pipeline, passage, { ...asked, route })
-    if (!failure || !fallsBack(failure)) return failure
-  }
-  return failure
-}
-
 function begin({ clock }: Pipeline, accepted: Accepted): Passage {
   return {
     ...accepted,
@@ -134,54 +112,6 @@ async function findRoute(
     if (route || restMs <= 0 || !configuration.isDiscovering()) return route
     await configuration.nextSwap(restMs)
   }
-}
-
-/** Attempts, each at another backend, until next() says otherwise. */
-async function attempts(
-  pipeline: Pipeline,
-  passage: Passage,
-  asked: Asked,
-): Promise<Failure | undefined> {
-  const { clock, random, metrics, place } = pipeline
-  const { routing } = passage
-  if (!routing) throw new Error('a route without a table')
-  const tried: number[] = []
-  const { maxRetries } = asked.route.policy.retry
-  const hash = affinityOf(asked.route.policy, passage, asked)
-  let last: Failure | undefined
-  for (;;) {
-    // It may have left while nobody listened for that; then no backend need do the work.
-    if (passage.response.destroyed) return CLIENT_LEFT
-    const nowMs = clock.monotonicMs()
-    const context = { live: routing.live, nowMs, random, tried, hash, place }
-    const { target, inputs } = record(asked.route, context)
-    if (!target) {
-      const code = whyNone(asked.route, context)
-      passage.attempted.push({ backend: null, outcome: code, ms: 0, inputs })
-      return last ?? noTarget(asked.route, code)
-    }
-    tried.push(target.backend.index)
-    passage.attempts++
-    const outcome = await attempt(pipeline, passage, { ...asked, target, routing })
-    const said = outcome.kind === 'answered' ? 'answered' : outcome.failure.code
-    const durationMs = clock.monotonicMs() - context.nowMs
-    const backend = target.backend.id
-    metrics.attempt({ backend, outcome: said, durationMs })
-    passage.attempted.push({ backend, outcome: said, ms: toMicroseconds(durationMs), inputs })
-    // Counted before: a removed backend takes its series with it.
-    if (passage.live) pipeline.configuration.reap(passage.live)
-    const step = next(outcome, { attempts: passage.attempts, maxRetries })
-    if (step.kind === 'done') return undefined
-    if (outcome.kind === 'failed') last = outcome.failure
-    if (step.kind === 'again') continue
-    passage.code = step.failure.code
-    return step.why === 'begun' ? undefined : step.failure
-  }
-}
-
-function noTarget(route: CompiledRoute, code: 'no_backend' | 'backend_full'): Failure {
-  const why = code === 'no_backend' ? 'no backend is up' : 'every backend is busy'
-  return internal(code, `${why} for the model ${JSON.stringify(route.id)}`)
 }
 
 /**
@@ -237,6 +167,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
     fallback: passage.fallback,
     backend: passage.live?.id ?? null,
     attempts: passage.attempts,
+    outcomes: outcomesOf(passage),
     durationMs: Math.round(durationMs),
     firstByteMs: passage.firstByteMs === null ? null : Math.round(passage.firstByteMs),
     bytesOut: exchange?.bytes ?? 0,

@@ -183,6 +183,7 @@ describe('a secret', () => {
       backend: 'b1',
       fallback: null,
       attempts: 1,
+      outcomes: ['b1 answered'],
     })
     expect(lines.join('')).not.toMatch(/canary/)
   })

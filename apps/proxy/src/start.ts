@@ -27,6 +27,7 @@ import { createListener } from './listener.ts'
 import { createProxyMetrics, registerGauges } from './metrics.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
+import { RetryBudgets } from './retry-budgets.ts'
 import { Spool } from './spool.ts'
 import { createTimerWheel } from './timer-wheel.ts'
 import { createUsage } from './usage.ts'
@@ -90,6 +91,7 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     proxy,
     exchanges,
     metrics: proxyMetrics,
+    retryBudgets: new RetryBudgets(),
     place: config.labels,
     bodyBytesMax,
     budget: new BodyBudget(LARGEST_AT_ONCE * config.bodyBytesMax),

@@ -215,6 +215,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Try again; the backend broke off in the middle of its answer.',
   },
+  upstream_busy: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Try again later; the backends that were asked refused the request.',
+  },
   not_ready: {
     status: 503,
     plane: 'proxy',

@@ -57,8 +57,31 @@ const timeouts = strict({
   streamTotalMs: durationMs.default(600_000),
 })
 
-/** A failure to connect sent nothing, so another attempt cannot be billed twice. */
-const retry = strict({ maxRetries: z.int().min(0).max(10).default(2) })
+/**
+ * After what another attempt is made. A failure to connect sent nothing, so it cannot be billed
+ * twice. The statuses are by most backends said of a request that was not run; an operator who
+ * knows that of his lists them.
+ */
+const retryOn = z.union([
+  z.literal('connect'),
+  z.literal(429),
+  z.literal(502),
+  z.literal(503),
+  z.literal(504),
+])
+export type RetryOn = z.output<typeof retryOn>
+
+const retry = strict({
+  maxRetries: z.int().min(0).max(10).default(2),
+  on: z.array(retryOn).max(5).default(['connect']),
+  /** Retries in per cent of requests, beside a small reserve. 0: none. */
+  budgetPercent: z.int().min(0).max(100).default(20),
+  /** Before an attempt at a backend that this request has asked already. */
+  backoff: strict({
+    baseMs: durationMs.default(100),
+    maxMs: durationMs.default(2_000),
+  }).prefault({}),
+})
 
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),

@@ -8,7 +8,9 @@ type Write = readonly [id: string, maxRetries: number | null]
 
 function eventOf([id, maxRetries]: Write, version: number): Event {
   const spec: PolicySpec | null =
-    maxRetries === null ? null : { ...DEFAULT_POLICY, retry: { maxRetries } }
+    maxRetries === null
+      ? null
+      : { ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, maxRetries } }
   const type = spec === null ? 'policy.deleted' : 'policy.updated'
   return { position: 1, type, resource: 'policy', id, version, schema: 1, spec }
 }
@@ -60,7 +62,7 @@ describe('project', () => {
       revision: 1,
       createdAt: 'T1',
       updatedAt: 'T1',
-      spec: { ...DEFAULT_POLICY, retry: { maxRetries: 1 } },
+      spec: { ...DEFAULT_POLICY, retry: { ...DEFAULT_POLICY.retry, maxRetries: 1 } },
     })
   })
 

@@ -9,6 +9,10 @@ export type Outcome =
       readonly failure: Failure
       /** Whether the client has been sent anything of an answer. */
       readonly begun: boolean
+      /** The status that was not passed on, so that another attempt can be made. */
+      readonly status?: number
+      /** How long the backend asked to be left alone, milliseconds. */
+      readonly askedMs?: number
     }
 
 export interface Budget {
@@ -16,6 +20,8 @@ export interface Budget {
   readonly attempts: number
   /** The policy's: 0 means exactly one attempt. */
   readonly maxRetries: number
+  /** False: the policy makes no other attempt where no connection could be made. */
+  readonly onConnect?: boolean
 }
 
 export type Step =
@@ -39,7 +45,8 @@ export function next(outcome: Outcome, budget: Budget): Step {
   if (outcome.kind === 'answered') return DONE
   const { failure, begun } = outcome
   if (begun) return { kind: 'give-up', failure, why: 'begun' }
-  if (!failure.nothingSent || failure.source !== 'upstream') {
+  const unwanted = outcome.status === undefined && budget.onConnect === false
+  if (!failure.nothingSent || failure.source !== 'upstream' || unwanted) {
     return { kind: 'give-up', failure, why: 'final' }
   }
   if (budget.attempts > budget.maxRetries) return { kind: 'give-up', failure, why: 'spent' }

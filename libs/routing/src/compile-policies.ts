@@ -20,9 +20,15 @@ export function compilePolicies(
       problems.push({ resource: 'policy', id, code: 'does_not_compile', message })
     }
     const usable = message === undefined ? spec : lastGood().policies.get(id)
-    if (usable) policies.set(id, usable)
+    if (usable) policies.set(id, withDefaults(usable))
   }
   return policies
+}
+
+/** A spec of an earlier version lacks what has come since. */
+function withDefaults(spec: PolicySpec): PolicySpec {
+  const retry = { ...DEFAULT_POLICY.retry, ...spec.retry }
+  return { ...DEFAULT_POLICY, ...spec, retry }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */

@@ -1,0 +1,192 @@
+import { type Failure, type PickInputs } from '@signalbox/model'
+import {
+  backoffMs,
+  type CompiledRoute,
+  type CompiledTarget,
+  earnRetries,
+  fallbackChain,
+  fallsBack,
+  next,
+  type Outcome,
+  payRetry,
+  record,
+  type RetryBudget,
+  retriesStatus,
+  whyNone,
+} from '@signalbox/routing'
+import { affinityOf } from './affinity.ts'
+import { attempt } from './attempt.ts'
+import { type Routing } from './configuration.ts'
+import { internal } from './failures.ts'
+import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { toMicroseconds } from './request-record.ts'
+
+/** The route's own attempts, then those of its fallbacks, until somebody has answered. */
+export async function alongFallbacks(
+  pipeline: Pipeline,
+  passage: Passage,
+  asked: Asked,
+): Promise<Failure | undefined> {
+  const { routing } = passage
+  if (!routing) throw new Error('a route without a table')
+  const chain = fallbackChain(routing.table, asked.route)
+  let failure: Failure | undefined
+  for (const [n, route] of chain.entries()) {
+    if (n > 0) {
+      pipeline.metrics.fallback(asked.route.id, route.id)
+      passage.code = null
+      passage.fallback = route.id
+    }
+    const hasNext = n < chain.length - 1
+    failure = await attempts(pipeline, passage, { ...asked, route, routing, hasNext })
+    if (!failure || !fallsBack(failure)) return failure
+  }
+  return failure
+}
+
+interface Trying extends Asked {
+  readonly routing: Routing
+  /** Whether another route is asked where this one has nobody. */
+  readonly hasNext: boolean
+}
+
+/** Attempts, each at another backend where it can be, until next() says otherwise. */
+async function attempts(
+  pipeline: Pipeline,
+  passage: Passage,
+  trying: Trying,
+): Promise<Failure | undefined> {
+  const { clock, random, place } = pipeline
+  const { route, routing, hasNext } = trying
+  const retries = new Retries(pipeline, trying)
+  const hash = affinityOf(route.policy, passage, trying)
+  const tried: number[] = []
+  let last: Failed | undefined
+  for (;;) {
+    // It may have left while nobody listened for that; then no backend need do the work.
+    if (passage.response.destroyed) return CLIENT_LEFT
+    const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried, hash, place }
+    const { target, inputs } = record(route, context)
+    if (!target) {
+      // Only a refusal in words may be over in a moment; where nobody listens, nobody will soon.
+      const again = last?.status !== undefined && tried.length > 0 && !hasNext
+      if (!last || !again) {
+        const code = whyNone(route, context)
+        passage.attempted.push({ backend: null, outcome: code, ms: 0, inputs })
+        return last?.failure ?? noTarget(route, code)
+      }
+      const facts = { retries: retries.made, askedMs: last.askedMs ?? 0 }
+      await pause(pipeline, passage, backoffMs(route.policy, facts, random))
+      tried.length = 0
+      continue
+    }
+    tried.push(target.backend.index)
+    const outcome = await counted(pipeline, passage, { ...trying, target, inputs, retries })
+    if (outcome.kind === 'answered') return undefined
+    last = outcome
+    if (retries.follow(outcome)) continue
+    passage.code = outcome.failure.code
+    return outcome.begun ? undefined : outcome.failure
+  }
+}
+
+type Failed = Extract<Outcome, { kind: 'failed' }>
+
+interface Counted extends Trying {
+  readonly target: CompiledTarget
+  readonly inputs: PickInputs | null
+  readonly retries: Retries
+}
+
+/** One attempt, and what is told of it. */
+async function counted(
+  pipeline: Pipeline,
+  passage: Passage,
+  { retries, inputs, ...trying }: Counted,
+): Promise<Outcome> {
+  const { clock, metrics } = pipeline
+  const backend = trying.target.backend.id
+  const startMs = clock.monotonicMs()
+  passage.attempts++
+  retries.made++
+  const dismisses = (status: number) => retries.dismisses(status)
+  const ended = await attempt(pipeline, passage, { ...trying, dismisses })
+  const outcome = ended.kind === 'answered' ? 'answered' : reasonOf(ended)
+  const durationMs = clock.monotonicMs() - startMs
+  metrics.attempt({ backend, outcome, durationMs })
+  passage.attempted.push({ backend, outcome, ms: toMicroseconds(durationMs), inputs })
+  // Counted before: a removed backend takes its series with it.
+  if (passage.live) pipeline.configuration.reap(passage.live)
+  return ended
+}
+
+function reasonOf({ failure, status }: Failed): string {
+  return status === undefined ? failure.code : `status_${status}`
+}
+
+/** What this request may still try on one route, and who pays for it. */
+class Retries {
+  made = 0
+  /** The next attempt is paid for already. */
+  #paid = false
+  readonly #pipeline: Pipeline
+  readonly #trying: Trying
+  readonly #budget: RetryBudget
+
+  constructor(pipeline: Pipeline, trying: Trying) {
+    const { route, routing } = trying
+    const nowMs = pipeline.clock.monotonicMs()
+    this.#pipeline = pipeline
+    this.#trying = trying
+    this.#budget = pipeline.retryBudgets.of(route, routing.table, nowMs)
+    earnRetries(this.#budget, route.policy.retry.budgetPercent, nowMs)
+  }
+
+  /**
+   * Whether an answer of this status is kept from the client. Only where another attempt is sure to
+   * follow, or another route: the last answer is the client's, whatever it says.
+   */
+  dismisses(status: number): boolean {
+    const { policy } = this.#trying.route
+    if (!retriesStatus(policy, status)) return false
+    if (this.made <= policy.retry.maxRetries && this.#pay()) this.#paid = true
+    return this.#paid || this.#trying.hasNext
+  }
+
+  /** Whether another attempt on this route follows the one that failed so. */
+  follow(outcome: Failed): boolean {
+    const { maxRetries, on } = this.#trying.route.policy.retry
+    const onConnect = on.includes('connect')
+    const step = next(outcome, { attempts: this.made, maxRetries, onConnect })
+    if (step.kind !== 'again' || !(this.#paid || (outcome.status === undefined && this.#pay()))) {
+      return false
+    }
+    this.#paid = false
+    this.#pipeline.metrics.retry(reasonOf(outcome))
+    return true
+  }
+
+  #pay(): boolean {
+    const paid = payRetry(this.#budget, this.#trying.route.policy.retry.budgetPercent)
+    if (!paid) this.#pipeline.metrics.retryRefused()
+    return paid
+  }
+}
+
+/** Settles after the time, or when the client leaves. */
+function pause({ clock }: Pipeline, { response }: Passage, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      cancel()
+      response.off('close', done)
+      resolve()
+    }
+    const cancel = clock.after(ms, done)
+    response.once('close', done)
+  })
+}
+
+function noTarget(route: CompiledRoute, code: 'no_backend' | 'backend_full'): Failure {
+  const why = code === 'no_backend' ? 'no backend is up' : 'every backend is busy'
+  return internal(code, `${why} for the model ${JSON.stringify(route.id)}`)
+}
