@@ -7,10 +7,12 @@ import {
 } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
+import { admits, breakerState, slowStartShare } from '@signalbox/routing'
 import { authenticate } from './authenticate.ts'
 import { type Configuration } from './configuration.ts'
 import { declaresBody, endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
+import { type Live } from './live-backend.ts'
 import { allows } from './models.ts'
 import { decoded, operationWithModel } from './path-model.ts'
 
@@ -105,7 +107,8 @@ export function answer(
   if (!routing) return fail(internal('not_ready', 'no configuration yet'), { 'retry-after': '1' })
   if (wanted.kind === 'health')
     return send(200, JSON.stringify({ status: 'ok', revision: Number(routing.revision) }))
-  if (wanted.kind === 'backends') return send(200, JSON.stringify(backendHealth(configuration)))
+  if (wanted.kind === 'backends')
+    return send(200, JSON.stringify(backendHealth(configuration, clock.monotonicMs())))
   const authenticated = authenticate(request.headers, routing.table, clock.nowMs())
   if (!authenticated.ok) return fail(authenticated.error)
   const key = authenticated.value?.routes ? authenticated.value : null
@@ -128,19 +131,35 @@ function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
   return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
 }
 
+/** What requests have found out about a backend, and what follows from it. */
+function breakerFacts({ breaker }: Live, nowMs: number) {
+  const state = breakerState(breaker, nowMs)
+  return {
+    state,
+    cause: state === 'closed' ? null : breaker.cause,
+    failures: breaker.failures,
+    ejections: breaker.ejections,
+    triedAgainInMs: state === 'open' ? Math.ceil(breaker.untilMs - nowMs) : null,
+    share: slowStartShare(breaker, nowMs),
+  }
+}
+
 /** Status and latency of each backend, as this proxy sees them. */
-function backendHealth(configuration: Configuration) {
+function backendHealth(configuration: Configuration, nowMs: number) {
   const backends = [...configuration.backends()].map((live) => ({
     id: live.id,
     url: live.backend.spec.url,
     enabled: live.backend.spec.enabled,
     health: live.status?.health ?? 'unknown',
-    eligible: live.eligible && live.backend.spec.enabled && !live.removed,
+    eligible:
+      live.eligible && admits(live.breaker, nowMs) && live.backend.spec.enabled && !live.removed,
     since: live.status ? new Date(live.status.sinceMs).toISOString() : null,
     probeLatencyMs: live.status?.latencyMs ?? null,
     firstByteMs: live.samples > 0 ? live.ewmaMs : null,
     error: live.status?.error ?? null,
     inFlight: live.inFlight,
+    breaker: breakerFacts(live, nowMs),
+    pool: live.upstream.stats(),
     models: live.status?.models ?? null,
   }))
   return { revision: Number(configuration.current()?.revision ?? 0), backends }

@@ -1,11 +1,15 @@
 import { dialectNamed, type HeaderPair } from '@signalbox/dialects'
 import { type Failure } from '@signalbox/model'
 import {
+  admits,
+  beginAttempt,
   type CompiledTarget,
+  endAttempt,
   observeLatency,
   type Outcome,
   PENALTY_MS,
   penaltyMs,
+  verdictOf,
 } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { spliceModel } from './body-splice.ts'
@@ -36,6 +40,8 @@ export interface Attempted extends Asked {
 interface Chosen {
   readonly live: Live
   readonly translation: Translation | undefined
+  /** What the backend has answered. */
+  readonly facts: { status: number }
 }
 
 /** One try of a request at one backend. */
@@ -52,22 +58,43 @@ export async function attempt(
   if (!translated.ok) return { kind: 'failed', failure: translated.error, begun: false }
   live.inFlight++
   const translation = translated.value
-  const outcome = await exchange(pipeline, passage, { ...attempted, live, translation })
+  const { breaker } = live
+  const probes = beginAttempt(breaker, pipeline.clock.monotonicMs())
+  const facts = { status: 0 }
+  const outcome = await exchange(pipeline, passage, { ...attempted, live, translation, facts })
   live.inFlight--
+  const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
+  const nowMs = pipeline.clock.monotonicMs()
+  const cause = endAttempt(breaker, attempted.route.policy, {
+    verdict: verdictOf(outcome, status),
+    probes,
+    nowMs,
+    mayEject: () => mayEjectOneMore(attempted, nowMs),
+  })
+  if (cause) pipeline.configuration.ejected(live, cause)
   const failedThere = outcome.kind === 'failed' && outcome.failure.source === 'upstream'
   if (failedThere) observeLatency(live, PENALTY_MS, pipeline.clock.monotonicMs())
-  if (outcome.kind === 'answered') live.connectFailures = 0
-  else if (outcome.failure.code === 'upstream_connect_failed') {
-    pipeline.configuration.connectFailed(live)
-  }
   return outcome
+}
+
+const PERCENT = 100
+
+/** Whether so few of the route's targets are ejected for failures that one more may be. */
+function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean {
+  const all = new Set(route.tiers.flatMap(({ targets }) => targets.map(({ backend }) => backend)))
+  let ejected = 0
+  for (const { index } of all) {
+    const breaker = routing.live[index]?.breaker
+    if (breaker?.cause === 'failures' && !admits(breaker, nowMs)) ejected += 1
+  }
+  return (ejected + 1) * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax
 }
 
 /** Sends the request and relays what comes back, within the policy's times. */
 function exchange(
   { clock, wheel, metrics, exchanges }: Pipeline,
   passage: Passage,
-  { live, routing, translation, ...asked }: Attempted & Chosen,
+  { live, routing, translation, facts, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
@@ -82,6 +109,7 @@ function exchange(
       requestId: passage.requestId,
       ownHeaders: [...ownHeaders(passage, routing), ...(translation?.ownHeaders ?? [])],
       onFirstByte: (ms, status, retryAfter) => {
+        facts.status = status
         cancelFirstByte()
         const nowMs = clock.monotonicMs()
         passage.firstByteMs ??= nowMs - passage.startMs
@@ -126,7 +154,14 @@ function exchange(
 
 function upstreamRequest(
   passage: Passage,
-  { route, scan, body, target, live, translation }: Asked & { target: CompiledTarget } & Chosen,
+  {
+    route,
+    scan,
+    body,
+    target,
+    live,
+    translation,
+  }: Asked & { target: CompiledTarget } & Omit<Chosen, 'facts'>,
 ): Dispatcher.DispatchOptions {
   const { request, requestId, operation } = passage
   const path = translation?.path ?? nativePath(passage, { live, target })

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
-import { type Cancel, type Clock, type Log, openSealed, VERSION } from '@signalbox/host'
+import { type Clock, type Log, openSealed, VERSION } from '@signalbox/host'
 import {
   type Load,
   type Nack,
@@ -8,13 +8,11 @@ import {
   type Status,
   type StatusTable,
 } from '@signalbox/model'
-import { compile, type CompiledBackend, type Table } from '@signalbox/routing'
+import { compile, type CompiledBackend, type EjectionCause, type Table } from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
 import { FoundModels } from './found-models.ts'
 import {
-  CONNECT_FAILURES_MAX,
   createLive,
-  EJECTION_MS,
   isLocked,
   type Live,
   observeStatus,
@@ -44,7 +42,7 @@ export interface ConfigurationOptions {
   readonly random: () => number
   readonly log: Log
   readonly load: () => Load
-  readonly onEjected: (backend: string) => void
+  readonly onEjected: (backend: string, cause: EjectionCause) => void
   /** It was removed, and its last request has left it. */
   readonly onRemoved: (backend: string) => void
 }
@@ -56,7 +54,6 @@ export class Configuration {
   readonly #live = new Map<string, Live>()
   readonly #found: FoundModels
   readonly #waiting = new Set<() => void>()
-  readonly #ejections = new Set<Cancel>()
   /** Statuses of backends that the log has not told of yet: the lanes have no common order. */
   readonly #early = new Map<string, Status>()
   readonly #options: ConfigurationOptions
@@ -120,25 +117,16 @@ export class Configuration {
     })
   }
 
-  /** A backend did not accept a connection: after some in a row nobody picks it for a while. */
-  connectFailed(live: Live): void {
+  /** Nobody picks it for a while. */
+  ejected(live: Live, cause: EjectionCause): void {
     const { clock, log, onEjected } = this.#options
-    live.connectFailures++
-    if (live.connectFailures < CONNECT_FAILURES_MAX) return
-    live.connectFailures = 0
-    live.ejectedUntilMs = clock.monotonicMs() + EJECTION_MS
-    refreshEligible(live, clock.monotonicMs())
-    onEjected(live.id)
-    log.warn({ backend: live.id, ejectedMs: EJECTION_MS }, 'backend ejected: connections fail')
-    const cancel = clock.after(EJECTION_MS, () => {
-      this.#ejections.delete(cancel)
-      refreshEligible(live, clock.monotonicMs())
-    })
-    this.#ejections.add(cancel)
+    const ejectedMs = live.breaker.untilMs - clock.monotonicMs()
+    onEjected(live.id, cause)
+    log.warn({ backend: live.id, cause, ejectedMs }, 'backend ejected')
   }
 
   async stop(): Promise<void> {
-    for (const end of [...this.#ends, ...this.#ejections]) end()
+    for (const end of this.#ends) end()
     await this.following.stop()
     await this.#found.saved()
     await Promise.all([...this.#live.values()].map((live) => live.upstream.destroy()))
@@ -193,7 +181,7 @@ export class Configuration {
     if (keep) before.removed = false
     else if (before) rebindLive(before, { backend, secret })
     this.#live.set(backend.id, live)
-    refreshEligible(live, this.#options.clock.monotonicMs())
+    refreshEligible(live)
     return live
   }
 
@@ -223,7 +211,7 @@ export class Configuration {
       const first = live.status === null
       if (!observeStatus(live, status)) continue
       firstSeen ||= first
-      refreshEligible(live, this.#options.clock.monotonicMs())
+      refreshEligible(live)
       const { models } = status
       if (models !== null && this.#found.set(live.id, models)) {
         modelsChanged ||= live.backend.spec.models === 'discover'

@@ -1,4 +1,7 @@
 import { Counter, type Metrics } from '@signalbox/host'
+import { type EjectionCause } from '@signalbox/routing'
+
+const CAUSES: readonly EjectionCause[] = ['connect', 'failures']
 
 /** What was decided between attempts. */
 export interface DecisionMetrics {
@@ -8,6 +11,10 @@ export interface DecisionMetrics {
   retry(reason: string): void
   /** Another attempt could have helped, and the budget of the route was spent. */
   retryRefused(): void
+  /** A backend is left alone for a while. */
+  ejected(backend: string, cause: EjectionCause): void
+  /** A backend was removed: what was counted for it goes. */
+  forget(backend: string): void
 }
 
 export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
@@ -29,7 +36,17 @@ export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
     help: 'Retries that were not made because the budget of the route was spent',
     registers,
   })
+  const ejections = new Counter({
+    name: 'signalbox_ejections_total',
+    help: 'How often a backend was left alone because requests to it failed',
+    labelNames: ['backend', 'cause'],
+    registers,
+  })
   return {
+    ejected: (backend, cause) => ejections.inc({ backend, cause }),
+    forget: (backend) => {
+      for (const cause of CAUSES) ejections.remove({ backend, cause })
+    },
     retry: (reason) => retries.inc({ reason }),
     retryRefused: () => refused.inc(),
     fallback: (route, to) => fallbacks.inc({ route, to }),

@@ -41,6 +41,6 @@ describe('how a proxy keeps up', () => {
   it('counts ejections by backend', async () => {
     await backend.refuse()
     for (let nth = 0; nth < 3; nth++) await (await chat(hello)).text()
-    expect(await sample('signalbox_ejections_total{backend="b1"}')).toBe(1)
+    expect(await sample('signalbox_ejections_total{backend="b1",cause="connect"}')).toBe(1)
   })
 })

@@ -7,13 +7,14 @@ import {
   upstreamPath,
 } from '@signalbox/dialects'
 import { type BackendSpec, type Status } from '@signalbox/model'
-import { type CompiledBackend, eligible, type LiveBackend } from '@signalbox/routing'
+import {
+  type Breaker,
+  type CompiledBackend,
+  eligible,
+  type LiveBackend,
+  openBreaker,
+} from '@signalbox/routing'
 import { Upstream } from './upstream.ts'
-
-/** Failures to connect in a row after which a backend is left alone for a while. */
-export const CONNECT_FAILURES_MAX = 3
-/** How long: by then a probe has had its say. */
-export const EJECTION_MS = 5_000
 
 /**
  * One backend inside this proxy. Survives table swaps; what a swap changes is replaced in place.
@@ -30,8 +31,7 @@ export interface Live extends LiveBackend {
   status: Status | null
   /** Revision at which the address was set: a status from before it speaks of another server. */
   sinceRevision: number
-  connectFailures: number
-  ejectedUntilMs: number
+  breaker: Breaker
   removed: boolean
   /** Its credential does not open: without one it would only be refused. */
   locked: boolean
@@ -61,8 +61,7 @@ export function createLive({ backend, secret }: Binding): Live {
     paths: pathsOf(spec, traits),
     status: null,
     sinceRevision: backend.revision,
-    connectFailures: 0,
-    ejectedUntilMs: 0,
+    breaker: openBreaker(),
     removed: false,
     locked: isLocked(backend, secret),
   }
@@ -88,8 +87,7 @@ export function rebindLive(live: Live, { backend, secret }: Binding): void {
   live.upstreamKey = key
   live.upstream.close()
   live.upstream = new Upstream(spec)
-  live.connectFailures = 0
-  live.ejectedUntilMs = 0
+  live.breaker = openBreaker()
   if (before.url === spec.url) return
   live.status = null
   live.sinceRevision = backend.revision
@@ -104,10 +102,10 @@ export function observeStatus(live: Live, status: Status): boolean {
   return true
 }
 
-/** Recomputed after a status, an ejection, and the end of one. */
-export function refreshEligible(live: Live, nowMs: number): void {
+/** Recomputed after a status and after a change. What requests find out is the breaker's. */
+export function refreshEligible(live: Live): void {
   const healthy = live.status === null || eligible(live.status.health)
-  live.eligible = healthy && !live.locked && nowMs >= live.ejectedUntilMs
+  live.eligible = healthy && !live.locked
 }
 
 function upstreamKeyOf(spec: BackendSpec, secret: string | undefined): string {

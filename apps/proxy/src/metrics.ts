@@ -15,10 +15,6 @@ export interface ProxyMetrics extends DecisionMetrics {
   attempt(facts: { backend: string; outcome: string; durationMs: number }): void
   firstByte(ms: number): void
   gap(ms: number): void
-  /** A backend is left alone for a while. */
-  ejected(backend: string): void
-  /** A backend was removed: what was counted for it goes. */
-  forget(backend: string): void
 }
 
 /** Children are looked up once and kept: a look-up by labels costs more than the count itself. */
@@ -60,12 +56,7 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
     labelNames: ['backend', 'outcome'],
     registers,
   })
-  const ejections = new Counter({
-    name: 'signalbox_ejections_total',
-    help: 'How often a backend was left alone because connections failed',
-    labelNames: ['backend'],
-    registers,
-  })
+  const decisions = createDecisionMetrics(metrics)
   const request = kept((method, endpoint, status) =>
     requests.labels(method ?? '', endpoint ?? '', status ?? ''),
   )
@@ -91,14 +82,13 @@ export function createProxyMetrics(metrics: Metrics): ProxyMetrics {
       series.attempts(outcome).inc()
       series.duration.observe(durationMs / MS_PER_S)
     },
-    ...createDecisionMetrics(metrics),
+    ...decisions,
     firstByte: (ms) => firstByte.observe(ms / MS_PER_S),
     gap: (ms) => gap.observe(ms / MS_PER_S),
-    ejected: (id) => ejections.inc({ backend: id }),
     forget: (id) => {
       for (const outcome of perBackend.get(id)?.outcomes ?? []) attempts.remove(id, outcome)
       backend.remove(id)
-      ejections.remove(id)
+      decisions.forget(id)
       perBackend.delete(id)
     },
   }

@@ -1,7 +1,7 @@
+import { DEFAULT_POLICY } from '@signalbox/model'
 // The proxy over real sockets and a clock that the test moves: deadlines, waits, ejections.
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { eventually, type ManualClock, manualClock } from '@signalbox/testing'
-import { EJECTION_MS } from './live-backend.ts'
 import { apply, backend, chat, codeOf, hello, proxy, start, useProxy } from './proxy-harness.ts'
 import { TICK_MS } from './timer-wheel.ts'
 
@@ -136,7 +136,7 @@ describe('a backend that accepts no connection', () => {
     expect(answers).toEqual([failed, failed, failed, 'no_backend'])
     await backend.accept()
     expect((await chat(hello)).status).toBe(503)
-    clock.advance(EJECTION_MS)
+    clock.advance(DEFAULT_POLICY.breaker.openMs)
     expect((await chat(hello)).status).toBe(200)
   })
 

@@ -83,6 +83,31 @@ const retry = strict({
   }).prefault({}),
 })
 
+const percent = z.int().min(0).max(100)
+
+/** When a backend is left alone for a time, and how it comes back (libs/routing breaker.ts). */
+const breaker = strict({
+  enabled: z.boolean().default(true),
+  /** In a row, where no connection could be made. */
+  connectFailures: z.int().min(1).max(1_000).default(3),
+  /** In a row, of any kind: also a status 5xx, a timeout, an answer that broke off. */
+  failures: z.int().min(1).max(1_000).default(5),
+  /** Or this share of the requests within the window, if there were so many at least. */
+  ratePercent: percent.min(1).default(50),
+  requestsMin: z.int().min(1).max(100_000).default(20),
+  windowMs: durationMs.default(10_000),
+  /** How long it is left alone; twice as long each time that it fails again at once. */
+  openMs: durationMs.default(5_000),
+  openMsMax: durationMs.default(60_000),
+  /** Requests at once that find out whether it is back. */
+  probes: z.int().min(1).max(100).default(1),
+  slowStartMs: durationMs.default(10_000),
+  /** Of a route's targets, how many may be ejected for failures at a time. */
+  ejectedPercentMax: percent.default(50),
+  /** Below this share of a tier that is up, ejections for failures count for nothing. */
+  panicPercent: percent.default(50),
+})
+
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
   fallbackStrategy: z.enum(FALLBACK_STRATEGIES).default('RoundRobin'),
@@ -92,6 +117,7 @@ export const policySpec = strict({
   retry: retry.prefault({}),
   /** Whether a field that a backend's dialect cannot say is refused, or dropped and listed. */
   translation: z.enum(['strict', 'lenient']).default('strict'),
+  breaker: breaker.prefault({}),
   labels: labels.default({}),
 }).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
   path: ['hashOn'],

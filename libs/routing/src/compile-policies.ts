@@ -28,7 +28,8 @@ export function compilePolicies(
 /** A spec of an earlier version lacks what has come since. */
 function withDefaults(spec: PolicySpec): PolicySpec {
   const retry = { ...DEFAULT_POLICY.retry, ...spec.retry }
-  return { ...DEFAULT_POLICY, ...spec, retry }
+  const breaker = { ...DEFAULT_POLICY.breaker, ...spec.breaker }
+  return { ...DEFAULT_POLICY, ...spec, retry, breaker }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */

@@ -6,7 +6,7 @@ import { fallbackChain } from './fallback.ts'
 import { boundPerWeight, isOver } from './consistent-hash.ts'
 import { distance } from './locality.ts'
 import { type CompiledGroup, type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
-import { hasRoom, type PickContext, usable } from './usable.ts'
+import { hasRoom, isEjected, type PickContext, usable } from './usable.ts'
 
 /** Why a target is where it is in a decision. */
 export const REASONS = {
@@ -18,6 +18,7 @@ export const REASONS = {
   disabled: 'the backend is disabled',
   tried: 'this request has tried it already',
   down: 'probes find it down',
+  ejected: 'requests failed there: it is left alone for a time',
   over_share: 'it has its share of the requests in flight and a quarter more',
   farther: 'nearer ones have capacity',
   full: 'its connections and their queue, or its concurrency, are full',
@@ -154,6 +155,7 @@ function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reaso
   if (target.weight === 0) return 'weight_zero'
   if (context.tried.includes(target.backend.index)) return 'tried'
   if (!live?.eligible) return 'down'
+  if (isEjected(live, context)) return 'ejected'
   if (!hasRoom(target, live)) return 'full'
   if (tier > first && first >= 0) return 'later_tier'
   if (looked && !looked.has(target)) return 'not_looked_at'

@@ -1,4 +1,5 @@
 export * from './attempt.ts'
+export * from './breaker.ts'
 export * from './compile.ts'
 export * from './credential.ts'
 export * from './explain.ts'

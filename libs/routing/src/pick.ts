@@ -1,5 +1,7 @@
 import { type FailureCode, type PolicySpec } from '@signalbox/model'
+import { slowStartShare } from './breaker.ts'
 import { STRATEGY_BY_NAME } from './strategies.ts'
+import { surveyOf } from './survey.ts'
 import {
   type CompiledRoute,
   type CompiledTarget,
@@ -8,12 +10,17 @@ import {
 } from './table.ts'
 import { hasRoom, isUp, type PickContext } from './usable.ts'
 
+const PERCENT = 100
+
 /** One target of a tier by the policy's strategy; undefined where none can be used now. */
 export function pick(
   tier: CompiledTier,
   policy: PolicySpec,
   context: PickContext,
 ): CompiledTarget | undefined {
+  context.panic = false
+  const { up, inService } = surveyOf(tier, context)
+  context.panic = up * PERCENT < inService * policy.breaker.panicPercent
   return STRATEGY_BY_NAME[policy.strategy](tier, policy, context)
 }
 
@@ -26,7 +33,17 @@ export function pickFromRoute(
     const target = pick(tier, route.policy, context)
     if (target) return target
   }
-  return undefined
+  return context.atOnce ? undefined : whoComesBack(route, context)
+}
+
+/** Slow start sent everybody away, and there is nobody else. Rare, so it may allocate. */
+function whoComesBack(route: CompiledRoute, context: PickContext): CompiledTarget | undefined {
+  const isNew = ({ backend }: CompiledTarget) => {
+    const breaker = context.live[backend.index]?.breaker
+    return breaker !== undefined && slowStartShare(breaker, context.nowMs) < 1
+  }
+  const some = route.tiers.some(({ targets }) => targets.some(isNew))
+  return some ? pickFromRoute(route, { ...context, atOnce: true }) : undefined
 }
 
 /**

@@ -1,4 +1,5 @@
 import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
+import { type Breaker } from './breaker.ts'
 import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
 import { type Levels } from './locality.ts'
@@ -107,6 +108,8 @@ export interface LiveBackend {
   inFlight: number
   /** False once a probe says `down`; `unknown` and `warming_up`: see eligible(). */
   eligible: boolean
+  /** What requests have found out; where absent, nothing. */
+  breaker?: Breaker
   /** Peak EWMA of time to first byte, ms; meaningless while `samples` is 0. */
   ewmaMs: number
   ewmaAtMs: number

@@ -1,3 +1,4 @@
+import { admits, slowStartShare } from './breaker.ts'
 import { type CompiledTarget, type LiveBackend } from './table.ts'
 
 /** What a pick needs to know of this moment. Callers reuse one; nothing keeps it. */
@@ -14,6 +15,10 @@ export interface PickContext {
   readonly hash?: number | undefined
   /** Labels of this proxy, always the same object. */
   readonly place?: Readonly<Record<string, string>>
+  /** Set by pick(): too little of the tier is up to believe in ejections. */
+  panic?: boolean
+  /** Slow start is passed over: nobody else is there. */
+  readonly atOnce?: boolean
 }
 
 export type Filter = (target: CompiledTarget, context: PickContext) => boolean
@@ -21,12 +26,23 @@ export type Filter = (target: CompiledTarget, context: PickContext) => boolean
 /** Whether a target can take this request now. */
 export function usable(target: CompiledTarget, context: PickContext): boolean {
   const live = context.live[target.backend.index]
-  return live !== undefined && isUp(target, live, context) && hasRoom(target, live)
+  if (live === undefined || !isUp(target, live, context) || !hasRoom(target, live)) return false
+  const { breaker } = live
+  if (breaker === undefined || context.atOnce) return true
+  const share = slowStartShare(breaker, context.nowMs)
+  return share === 1 || context.random() < share
 }
 
-/** In service (weight 0 drains), believed healthy, and not tried by this request. */
+/** In service (weight 0 drains), believed healthy, not ejected, and not tried by this request. */
 export function isUp(target: CompiledTarget, live: LiveBackend, context: PickContext): boolean {
-  return target.weight > 0 && live.eligible && !context.tried.includes(target.backend.index)
+  if (target.weight === 0 || !live.eligible || isEjected(live, context)) return false
+  return !context.tried.includes(target.backend.index)
+}
+
+/** Whether its breaker keeps requests away. In a panic, only from where nobody listens. */
+export function isEjected({ breaker }: LiveBackend, { nowMs, panic }: PickContext): boolean {
+  if (breaker === undefined || admits(breaker, nowMs)) return false
+  return !(panic && breaker.cause === 'failures')
 }
 
 /** Whether it has room for one more request. */

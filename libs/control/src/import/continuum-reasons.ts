@@ -23,7 +23,8 @@ export const CONTINUUM_REASONS: Readonly<Record<string, string>> = {
   'server.workers': 'a proxy is one process: start more proxies',
   'server.max_body_size': processSetting('SIGNALBOX_BODY_BYTES_MAX'),
   'request.max_body_size': processSetting('SIGNALBOX_BODY_BYTES_MAX'),
-  'request.retry_delay': 'a retry goes at once to another backend',
+  'request.retry_delay':
+    "a retry goes at once to another backend; write the policy's retry.backoff for the same one",
   'cache.model_cache_ttl':
     'probes find models and proxies are told at once: there is no copy that gets old',
   'cache.deduplication_ttl': notYet('deduplication'),
@@ -48,9 +49,9 @@ export const CONTINUUM_REASONS: Readonly<Record<string, string>> = {
   'backends.*.rate_limit': notYet('rate limit'),
   'backends.*.system_prompt': notYet('system prompts'),
   api_keys: notYet('keys of clients'),
-  circuit_breaker: notYet('setting for the circuit breaker'),
+  circuit_breaker: "write it as the policy's breaker: it counts in another way",
   cors: notYet('CORS'),
-  fallback: 'write routes with several tiers: the next one is used where none of the last can be',
+  fallback: 'write routes with several tiers, or with fallbacks to other routes',
   model_metadata: notYet('model metadata'),
   prompts: notYet('system prompts'),
   global_prompts: notYet('system prompts'),

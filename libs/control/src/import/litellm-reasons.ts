@@ -13,7 +13,8 @@ const RATE = notYet('limits of requests or tokens by time')
 const COST = notYet('prices and budgets')
 const CACHE = notYet('response cache')
 const CLIENT_KEYS = notYet('keys of clients')
-const BREAKER = notYet('setting for when a backend is left out and for how long')
+const BREAKER = "write it as the policy's breaker: it counts in another way"
+const RETRY = "write the statuses that say that nothing ran as the policy's retry.on"
 const ERRORS = 'Signalbox passes an error that a backend answered on, and falls back for none'
 const BODY = 'Signalbox sends a request on as the client wrote it'
 const LOGGING = 'Signalbox has metrics at /metrics and lines of JSON: see SIGNALBOX_LOG'
@@ -48,9 +49,10 @@ export const LITELLM_REASONS: Readonly<Record<string, string>> = {
   'router_settings.allowed_fails_policy': BREAKER,
   'router_settings.cooldown_time': BREAKER,
   'router_settings.disable_cooldowns': BREAKER,
-  'router_settings.retry_after': 'a retry goes at once to another backend',
-  'router_settings.retry_policy': 'Signalbox tries again only where nothing was sent',
-  'router_settings.model_group_retry_policy': 'Signalbox tries again only where nothing was sent',
+  'router_settings.retry_after':
+    "a retry goes at once to another backend; write the policy's retry.backoff for the same one",
+  'router_settings.retry_policy': RETRY,
+  'router_settings.model_group_retry_policy': RETRY,
   'router_settings.context_window_fallbacks': ERRORS,
   'router_settings.content_policy_fallbacks': ERRORS,
   'router_settings.redis_host': SHARED,

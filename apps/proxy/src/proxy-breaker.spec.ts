@@ -1,0 +1,77 @@
+// What requests find out about backends, over real sockets.
+import { type MockBackend, startMockBackend } from '@signalbox/testing'
+import { apply, backend, base, chat, hello, useProxy } from './proxy-harness.ts'
+
+useProxy()
+
+let other: MockBackend
+beforeEach(async () => {
+  other = await startMockBackend({ models: ['m1'] })
+})
+afterEach(() => other.stop())
+
+const addOther = () =>
+  apply('backend', 'b2', { kind: 'openai-compatible', url: other.url, models: ['m1'] })
+
+async function statuses(count: number): Promise<number[]> {
+  const all = []
+  for (let n = 0; n < count; n++) {
+    const answer = await chat(hello)
+    all.push(answer.status)
+    await answer.text()
+  }
+  return all
+}
+
+async function facts(id: string) {
+  const answer = await fetch(`${base}/admin/health`)
+  const { backends } = (await answer.json()) as { backends: { id: string }[] }
+  return backends.find((one) => one.id === id)
+}
+
+it('a backend that answers 500 again and again is left alone, and one can see it', async () => {
+  await addOther()
+  backend.failWith(500)
+  const all = await statuses(20)
+  expect(all.filter((status) => status === 500)).toHaveLength(5)
+  expect(all.slice(-10)).toEqual(new Array(10).fill(200))
+  expect(await facts('b1')).toMatchObject({
+    eligible: false,
+    breaker: { state: 'open', cause: 'failures', failures: 5, ejections: 1 },
+    pool: { open: expect.any(Number), idle: expect.any(Number), pending: 0 },
+  })
+  expect(await facts('b2')).toMatchObject({ eligible: true, breaker: { state: 'closed' } })
+  const metrics = await (await fetch(`${base}/metrics`)).text()
+  expect(metrics).toContain('signalbox_ejections_total{backend="b1",cause="failures"} 1')
+})
+
+it('it comes back with one request that is answered', async () => {
+  await apply('policy', 'default', { breaker: { openMs: 1, slowStartMs: 1 } })
+  await addOther()
+  backend.failWith(500, { times: 5 })
+  await statuses(40)
+  expect(await facts('b1')).toMatchObject({ eligible: true, breaker: { state: 'closed' } })
+  expect(backend.requests.length).toBeGreaterThan(10)
+})
+
+it('a sole backend is never left alone for what it answers', async () => {
+  backend.failWith(500)
+  expect(await statuses(12)).toEqual(new Array(12).fill(500))
+  expect(backend.requests).toHaveLength(12)
+})
+
+it('answers that the client is at fault for, or that ask for patience, eject nobody', async () => {
+  await addOther()
+  backend.failWith(429)
+  other.failWith(400)
+  await statuses(20)
+  expect(await facts('b1')).toMatchObject({ breaker: { state: 'closed', failures: 0 } })
+  expect(await facts('b2')).toMatchObject({ breaker: { state: 'closed', failures: 0 } })
+})
+
+it('off, it ejects nobody', async () => {
+  await apply('policy', 'default', { breaker: { enabled: false } })
+  await addOther()
+  backend.failWith(500)
+  expect((await statuses(20)).filter((status) => status === 500)).toHaveLength(10)
+})
