@@ -39,6 +39,7 @@ const revision = {
 }
 const route = { id: 'chat', found: 'alias', policy: 'careful', strategy: 'LeastLatency' }
 const candidate = {
+  route: 'chat',
   tier: 0,
   backend: SAMPLES.backend.id,
   model: 'llama-3.3-70b',
@@ -148,6 +149,7 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
       outcome: 'picked',
       picked: candidate,
       route,
+      fallback: null,
       candidates: [candidate],
     },
   },
