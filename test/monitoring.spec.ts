@@ -4,10 +4,10 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { eventually, type FreshDatabase, freshDatabase } from '@signalbox/testing'
+import { eventually, type FreshDatabase, freshDatabase, freePort } from '@signalbox/testing'
 import { parse } from 'yaml'
 import { MASTER_KEY, NOWHERE } from './e2e/fleet-harness.ts'
-import { endProcesses, freePort, startProcess } from './e2e/processes-harness.ts'
+import { endProcesses, startProcess } from './e2e/processes-harness.ts'
 
 const deploy = join(import.meta.dirname, '../deploy')
 const read = (path: string) => readFileSync(join(deploy, path), 'utf8')

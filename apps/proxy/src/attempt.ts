@@ -40,8 +40,6 @@ export interface Attempted extends Asked {
 interface Chosen {
   readonly live: Live
   readonly translation: Translation | undefined
-  /** What the backend has answered. */
-  readonly facts: { status: number }
 }
 
 /** One try of a request at one backend. */
@@ -90,11 +88,16 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
   return (ejected + 1) * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax
 }
 
+interface Made {
+  /** What the backend has answered. */
+  readonly facts: { status: number }
+}
+
 /** Sends the request and relays what comes back, within the policy's times. */
 function exchange(
   { clock, wheel, metrics, exchanges }: Pipeline,
   passage: Passage,
-  { live, routing, translation, facts, ...asked }: Attempted & Chosen,
+  { live, routing, translation, facts, ...asked }: Attempted & Chosen & Made,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
@@ -154,14 +157,7 @@ function exchange(
 
 function upstreamRequest(
   passage: Passage,
-  {
-    route,
-    scan,
-    body,
-    target,
-    live,
-    translation,
-  }: Asked & { target: CompiledTarget } & Omit<Chosen, 'facts'>,
+  { route, scan, body, target, live, translation }: Asked & { target: CompiledTarget } & Chosen,
 ): Dispatcher.DispatchOptions {
   const { request, requestId, operation } = passage
   const path = translation?.path ?? nativePath(passage, { live, target })

@@ -62,14 +62,18 @@ async function attempts(
   const hash = affinityOf(route.policy, passage, trying)
   const tried: number[] = []
   let last: Failed | undefined
+  /** Backends are asked that this request has asked before. */
+  let again = false
   for (;;) {
     // It may have left while nobody listened for that; then no backend need do the work.
     if (passage.response.destroyed) return CLIENT_LEFT
     const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried, hash, place }
-    const { target, inputs } = record(route, context)
+    const { target, inputs: own } = record(route, context)
+    // It would be read as if it were of the route that was asked for, and of its first round.
+    const inputs = passage.fallback === null && !again ? own : null
     if (!target) {
       // Only a refusal in words may be over in a moment; where nobody listens, nobody will soon.
-      const again = last?.status !== undefined && tried.length > 0 && !hasNext
+      again = last?.status !== undefined && tried.length > 0 && !hasNext
       if (!last || !again) {
         const code = whyNone(route, context)
         passage.attempted.push({ backend: null, outcome: code, ms: 0, inputs })
@@ -92,8 +96,9 @@ async function attempts(
 
 type Failed = Extract<Outcome, { kind: 'failed' }>
 
-interface Counted extends Trying {
+interface Picked {
   readonly target: CompiledTarget
+  /** What the pick was decided on. */
   readonly inputs: PickInputs | null
   readonly retries: Retries
 }
@@ -102,22 +107,22 @@ interface Counted extends Trying {
 async function counted(
   pipeline: Pipeline,
   passage: Passage,
-  { retries, inputs, ...trying }: Counted,
+  { retries, inputs, ...trying }: Trying & Picked,
 ): Promise<Outcome> {
   const { clock, metrics } = pipeline
-  const backend = trying.target.backend.id
+  const { id } = trying.target.backend
   const startMs = clock.monotonicMs()
   passage.attempts++
   retries.made++
   const dismisses = (status: number) => retries.dismisses(status)
-  const ended = await attempt(pipeline, passage, { ...trying, dismisses })
-  const outcome = ended.kind === 'answered' ? 'answered' : reasonOf(ended)
+  const outcome = await attempt(pipeline, passage, { ...trying, dismisses })
+  const name = outcome.kind === 'answered' ? 'answered' : reasonOf(outcome)
   const durationMs = clock.monotonicMs() - startMs
-  metrics.attempt({ backend, outcome, durationMs })
-  passage.attempted.push({ backend, outcome, ms: toMicroseconds(durationMs), inputs })
+  passage.attempted.push({ backend: id, outcome: name, ms: toMicroseconds(durationMs), inputs })
+  metrics.attempt({ backend: id, outcome: name, durationMs })
   // Counted before: a removed backend takes its series with it.
   if (passage.live) pipeline.configuration.reap(passage.live)
-  return ended
+  return outcome
 }
 
 function reasonOf({ failure, status }: Failed): string {

@@ -105,7 +105,9 @@ const HINTS: readonly (readonly [name: 'user' | 'system' | 'prompt', token: Buff
   ['user', Buffer.from('"user"')],
   ['system', Buffer.from('"system"')],
   ['system', Buffer.from('"instructions"')],
+  ['system', Buffer.from('"systemInstruction"')],
   ['prompt', Buffer.from('"messages"')],
+  ['prompt', Buffer.from('"contents"')],
   ['prompt', Buffer.from('"input"')],
   ['prompt', Buffer.from('"prompt"')],
 ]

@@ -78,7 +78,9 @@ export function explain(model: string, explaining: Explaining): Explanation {
     const nothing = { picked: null, route: null, fallback: null, candidates: [] }
     return { model, revision, outcome: 'model_not_found', ...nothing }
   }
-  const looks = lookAlong(fallbackChain(table, route), explaining)
+  // What was recorded is one route's.
+  const chain = explaining.looked ? [route] : fallbackChain(table, route)
+  const looks = lookAlong(chain, explaining)
   const last = looks.at(-1)
   const candidates = looks.flatMap((one) => one.candidates)
   const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'

@@ -19,8 +19,8 @@ export function pick(
   context: PickContext,
 ): CompiledTarget | undefined {
   context.panic = false
-  const { up, inService } = surveyOf(tier, context)
-  context.panic = up * PERCENT < inService * policy.breaker.panicPercent
+  const { up, ejected, inService } = surveyOf(tier, context)
+  context.panic = ejected > 0 && up * PERCENT < inService * policy.breaker.panicPercent
   return STRATEGY_BY_NAME[policy.strategy](tier, policy, context)
 }
 

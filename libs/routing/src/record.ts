@@ -4,7 +4,7 @@ import { latencyAt } from './latency.ts'
 import { pickFromRoute } from './pick.ts'
 import { COMPARE_ALL_MAX, DRAWS_MAX } from './least.ts'
 import { type CompiledRoute, type CompiledTarget, type CompiledTier } from './table.ts'
-import { hasRoom, isUp, type PickContext, usable } from './usable.ts'
+import { hasRoom, isUp, type PickContext } from './usable.ts'
 
 /*
  * A pick is a pure function of the table, of what it looks at in it (where round robin stands,
@@ -66,14 +66,19 @@ export function record(route: CompiledRoute, context: PickContext): Recorded {
   } as const
   if (!tier) {
     const none = unusableOf(route, { upTo: route.tiers.length, context })
-    return { target: pickFromRoute(route, context), inputs: none && { ...before, ...none } }
+    const target = pickFromRoute(route, context)
+    return { target, inputs: target ? null : none && { ...before, ...none } }
   }
   const cursor = tier.cursor.next
   const turns = usesTurns(policy) ? turnsOf(tier) : undefined
   const draws: number[] = []
-  const target = pickFromRoute(route, drawsFrom(policy) ? noting(context, draws) : context)
+  const during = drawsFrom(policy) ? noting(context, draws) : context
+  const target = pickFromRoute(route, during)
   const at = target ? tier.targets.indexOf(target) : -1
   const places = look({ tier, policy, context, cursor, draws, at })
+  // A panic, or a backend in slow start, which is passed over by lot: rare, and not noted.
+  const isByLot = during.panic || (tier.state.survey?.starting ?? 0) > 0
+  if (isByLot || (target && at < 0)) return { target, inputs: null }
   // Too many to copy; it does not matter unless they were used.
   if (turns === 'many' && places === 'all') return { target, inputs: null }
   const facts = factsOf(route, { number, places, context, costs: comparesCosts(policy) })
@@ -117,7 +122,11 @@ function noting(context: PickContext, draws: number[]): PickContext {
 /** The tier that pickFromRoute() will pick from; -1: none. Usually one look. */
 function firstUsable({ tiers }: CompiledRoute, context: PickContext): number {
   for (let number = 0; number < tiers.length; number++) {
-    for (const target of tiers[number]?.targets ?? []) if (usable(target, context)) return number
+    for (const target of tiers[number]?.targets ?? []) {
+      // Not usable(): that draws lots for slow start.
+      const live = context.live[target.backend.index]
+      if (live && isUp(target, live, context) && hasRoom(target, live)) return number
+    }
   }
   return -1
 }
@@ -197,7 +206,7 @@ function factsOf(
 
 const NOTHING: Unusable = {}
 
-/** All targets of the tiers before one: none of them can be used. Null: too many. */
+/** All targets of the tiers before one: none of them can be used. Null: too many, or one can. */
 function unusableOf(
   { tiers }: CompiledRoute,
   { upTo, context }: { readonly upTo: number; readonly context: PickContext },
@@ -206,7 +215,7 @@ function unusableOf(
   let place = 0
   for (const { targets } of tiers.slice(0, upTo)) {
     if (place + targets.length > LOOKED_AT_MAX) return null
-    for (const target of targets) found.look(target, place++, context)
+    for (const target of targets) if (found.look(target, place++, context)) return null
   }
   return found.all()
 }

@@ -1,5 +1,6 @@
+import { slowStartShare } from './breaker.ts'
 import { type CompiledTier } from './table.ts'
-import { isUp, type PickContext, usable } from './usable.ts'
+import { isEjected, type PickContext, usable } from './usable.ts'
 
 /** What is known of a tier as a whole. */
 export interface Survey {
@@ -8,9 +9,12 @@ export interface Survey {
   /** Weight of the targets that can be used, and of all. */
   usableWeight: number
   weight: number
-  /** Targets of a weight, and those of them that are up. */
+  /** Targets of a weight, those of them that are up, and those that are ejected. */
   inService: number
   up: number
+  ejected: number
+  /** In slow start. */
+  starting: number
   /** Picks until it is taken again. */
   picksLeft: number
   atMs: number
@@ -27,6 +31,8 @@ export function openSurvey(): Survey {
     weight: 0,
     inService: 0,
     up: 0,
+    ejected: 0,
+    starting: 0,
     picksLeft: 0,
     atMs: -Infinity,
   }
@@ -45,13 +51,18 @@ export function surveyOf(tier: CompiledTier, context: PickContext): Survey {
   survey.weight = 0
   survey.inService = 0
   survey.up = 0
+  survey.ejected = 0
+  survey.starting = 0
   for (const target of tier.targets) {
     const live = context.live[target.backend.index]
     if (!live || target.weight === 0) continue
     survey.load += live.inFlight
     survey.weight += target.weight
     survey.inService += 1
-    if (isUp(target, live, context)) survey.up += 1
+    if (live.breaker && slowStartShare(live.breaker, context.nowMs) < 1) survey.starting += 1
+    const ejected = isEjected(live, context)
+    if (ejected) survey.ejected += 1
+    else if (live.eligible) survey.up += 1
     if (usable(target, context)) survey.usableWeight += target.weight
   }
   survey.picksLeft = tier.targets.length >> PICKS_SHIFT
