@@ -120,6 +120,17 @@ export function answer(
   fail(downstream('model_not_found', `there is no model ${JSON.stringify(wanted.id)}`))
 }
 
+/** All lists have one path; clients of Anthropic and Google say who they are in a header. */
+function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
+  const isAnthropic =
+    headers['anthropic-version'] !== undefined ||
+    url.startsWith('/v1/messages') ||
+    url.startsWith('/anthropic/')
+  const isGoogle = GOOGLE_HEADERS.some((name) => headers[name] !== undefined)
+  if (isGoogle || url.startsWith('/v1beta/')) return dialectNamed('gemini')
+  return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
+}
+
 /** What requests have found out about a backend, and what follows from it. */
 function breakerFacts({ breaker }: Live, nowMs: number) {
   const state = breakerState(breaker, nowMs)
@@ -131,17 +142,6 @@ function breakerFacts({ breaker }: Live, nowMs: number) {
     triedAgainInMs: state === 'open' ? Math.ceil(breaker.untilMs - nowMs) : null,
     share: slowStartShare(breaker, nowMs),
   }
-}
-
-/** All lists have one path; clients of Anthropic and Google say who they are in a header. */
-function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
-  const isAnthropic =
-    headers['anthropic-version'] !== undefined ||
-    url.startsWith('/v1/messages') ||
-    url.startsWith('/anthropic/')
-  const isGoogle = GOOGLE_HEADERS.some((name) => headers[name] !== undefined)
-  if (isGoogle || url.startsWith('/v1beta/')) return dialectNamed('gemini')
-  return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
 }
 
 /** Status and latency of each backend, as this proxy sees them. */

@@ -40,6 +40,8 @@ export interface Attempted extends Asked {
 interface Chosen {
   readonly live: Live
   readonly translation: Translation | undefined
+  /** What the backend has answered. */
+  readonly facts: { status: number }
 }
 
 /** One try of a request at one backend. */
@@ -88,16 +90,11 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
   return (ejected + 1) * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax
 }
 
-interface Made {
-  /** What the backend has answered. */
-  readonly facts: { status: number }
-}
-
 /** Sends the request and relays what comes back, within the policy's times. */
 function exchange(
   { clock, wheel, metrics, exchanges }: Pipeline,
   passage: Passage,
-  { live, routing, translation, facts, ...asked }: Attempted & Chosen & Made,
+  { live, routing, translation, facts, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
@@ -157,7 +154,14 @@ function exchange(
 
 function upstreamRequest(
   passage: Passage,
-  { route, scan, body, target, live, translation }: Asked & { target: CompiledTarget } & Chosen,
+  {
+    route,
+    scan,
+    body,
+    target,
+    live,
+    translation,
+  }: Asked & { target: CompiledTarget } & Omit<Chosen, 'facts'>,
 ): Dispatcher.DispatchOptions {
   const { request, requestId, operation } = passage
   const path = translation?.path ?? nativePath(passage, { live, target })

@@ -96,9 +96,8 @@ async function attempts(
 
 type Failed = Extract<Outcome, { kind: 'failed' }>
 
-interface Picked {
+interface Counted extends Trying {
   readonly target: CompiledTarget
-  /** What the pick was decided on. */
   readonly inputs: PickInputs | null
   readonly retries: Retries
 }
@@ -107,22 +106,22 @@ interface Picked {
 async function counted(
   pipeline: Pipeline,
   passage: Passage,
-  { retries, inputs, ...trying }: Trying & Picked,
+  { retries, inputs, ...trying }: Counted,
 ): Promise<Outcome> {
   const { clock, metrics } = pipeline
-  const { id } = trying.target.backend
+  const backend = trying.target.backend.id
   const startMs = clock.monotonicMs()
   passage.attempts++
   retries.made++
   const dismisses = (status: number) => retries.dismisses(status)
-  const outcome = await attempt(pipeline, passage, { ...trying, dismisses })
-  const name = outcome.kind === 'answered' ? 'answered' : reasonOf(outcome)
+  const ended = await attempt(pipeline, passage, { ...trying, dismisses })
+  const outcome = ended.kind === 'answered' ? 'answered' : reasonOf(ended)
   const durationMs = clock.monotonicMs() - startMs
-  passage.attempted.push({ backend: id, outcome: name, ms: toMicroseconds(durationMs), inputs })
-  metrics.attempt({ backend: id, outcome: name, durationMs })
+  metrics.attempt({ backend, outcome, durationMs })
+  passage.attempted.push({ backend, outcome, ms: toMicroseconds(durationMs), inputs })
   // Counted before: a removed backend takes its series with it.
   if (passage.live) pipeline.configuration.reap(passage.live)
-  return outcome
+  return ended
 }
 
 function reasonOf({ failure, status }: Failed): string {

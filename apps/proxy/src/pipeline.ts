@@ -8,7 +8,7 @@ import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Passage, type Pipeline } from './passage.ts'
 import { scanFor } from './path-model.ts'
 import { readBody } from './read-body.ts'
-import { recordOf } from './request-record.ts'
+import { outcomesOf, recordOf } from './request-record.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
@@ -167,9 +167,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
     fallback: passage.fallback,
     backend: passage.live?.id ?? null,
     attempts: passage.attempts,
-    outcomes: passage.attempted.flatMap(({ backend, outcome }) =>
-      backend === null ? [] : `${backend} ${outcome}`,
-    ),
+    outcomes: outcomesOf(passage),
     durationMs: Math.round(durationMs),
     firstByteMs: passage.firstByteMs === null ? null : Math.round(passage.firstByteMs),
     bytesOut: exchange?.bytes ?? 0,

@@ -42,6 +42,13 @@ export function recordOf(passage: Passage, { proxy, status, durationMs }: Settle
   }
 }
 
+/** How each attempt ended: backend and outcome. */
+export function outcomesOf({ attempted }: Passage): readonly string[] {
+  return attempted.flatMap(({ backend, outcome }) =>
+    backend === null ? [] : [`${backend} ${outcome}`],
+  )
+}
+
 /** What is finer is noise, and costs bytes. */
 export function toMicroseconds(ms: number): number {
   return Math.round(ms * US_PER_MS) / US_PER_MS

@@ -179,6 +179,20 @@ describe('panic', () => {
     expect(world(3, 'connect').ids).toEqual(['d'])
   })
 
+  it('is not come to by what this request has tried', () => {
+    const { it } = world(1)
+    const context = it.context({ tried: [1, 2] })
+    expect(pickFromRoute(it.route, context)?.backend.id).toBe('d')
+    expect(context.panic).toBe(false)
+  })
+
+  it('is none where nobody is ejected', () => {
+    const { it } = world(0)
+    for (const id of ['a', 'b', 'c']) it.byId(id).eligible = false
+    const context = it.context()
+    expect([pickFromRoute(it.route, context)?.backend.id, context.panic]).toEqual(['d', false])
+  })
+
   it('believes probes all the same', () => {
     const { it } = world(3)
     it.byId('a').eligible = false

@@ -131,6 +131,19 @@ if (findNatsServer() === undefined) {
       return { member, following }
     }
 
+    /** Publishes, and waits until the broker has refused just that. */
+    const isRefused = async (nc: NatsConnection, subject: string) => {
+      const refusal = new Promise<string>((resolve) => {
+        void (async () => {
+          for await (const status of nc.status()) {
+            if (status.type === 'error') return resolve(String(status.error))
+          }
+        })()
+      })
+      nc.publish(subject, '')
+      expect(await refusal).toContain(`Publish to "${subject}"`)
+    }
+
     describe('lets', () => {
       it('admin-api make, fill, snapshot and replace the stream', async () => {
         const { admin, entries } = await published()
@@ -180,20 +193,6 @@ if (findNatsServer() === undefined) {
         expect(await (await bus('proxy')).latestSnapshot()).toEqual({ head, text })
       })
 
-      it('a proxy hand over records of requests, and hear that they are stored', async () => {
-        const [admin, proxy] = [await bus('admin-api'), await bus('proxy')]
-        const stored: string[] = []
-        admin.onUsage(({ text }) => Promise.resolve(void stored.push(text)))
-        const hand = () => proxy.deliverUsage({ proxy: 'p', id: '1', text: 'a' })
-        await eventually(() =>
-          hand()
-            .then(() => true)
-            .catch(() => false),
-        )
-        expect(stored).toContain('a')
-        expect(complaints).toEqual([])
-      })
-
       it('health-probe tell admin-api and proxies what it sees, and hear a proxy ask', async () => {
         const [admin, proxy, probe] = await Promise.all(ROLES.map((role) => bus(role)))
         const tables: StatusTable[] = []
@@ -208,6 +207,29 @@ if (findNatsServer() === undefined) {
         })
         expect(tables[0]).toEqual(STATUSES)
         expect(complaints).toEqual([])
+      })
+    })
+
+    describe('usage', () => {
+      const batch = { proxy: 'p', id: 'b-1', text: '{}' }
+
+      it('is delivered by a proxy to one of two admin-api, which answers when it has it', async () => {
+        const stored: string[] = []
+        for (const admin of [await bus('admin-api'), await bus('admin-api')]) {
+          admin.onUsage(({ id }) => Promise.resolve(void stored.push(id)))
+        }
+        const proxy = await bus('proxy')
+        await eventually(async () => {
+          await proxy.deliverUsage(batch)
+          return true
+        })
+        expect(stored).toEqual([batch.id])
+        expect(complaints).toEqual([])
+      })
+
+      it('is nothing that a probe, or the proxy of another fleet, can say', async () => {
+        await isRefused(await raw('health-probe'), subjects.usage)
+        await isRefused(await raw('proxy', 'other-1'), subjects.usage)
       })
     })
 
@@ -228,19 +250,6 @@ if (findNatsServer() === undefined) {
         `$JS.API.CONSUMER.CREATE.${bucket}.x`,
         `$JS.API.CONSUMER.DURABLE.CREATE.${bucket}.x`,
       ]
-
-      /** Publishes, and waits until the broker has refused just that. */
-      const isRefused = async (nc: NatsConnection, subject: string) => {
-        const refusal = new Promise<string>((resolve) => {
-          void (async () => {
-            for await (const status of nc.status()) {
-              if (status.type === 'error') return resolve(String(status.error))
-            }
-          })()
-        })
-        nc.publish(subject, '')
-        expect(await refusal).toContain(`Publish to "${subject}"`)
-      }
 
       it.each(MEMBERS)('%s publishing configuration or touching a store', async (role) => {
         const { admin, entries } = await published()

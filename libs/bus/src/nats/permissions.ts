@@ -20,11 +20,11 @@ interface Lane {
   /** `broker`: the stream repeats there what it has stored. */
   readonly says: readonly (BusRole | 'broker')[]
   readonly hears: readonly BusRole[]
-  /** Whoever hears it answers. */
+  /** Each message is a request, which who hears it answers. */
   readonly answered?: true
 }
 
-/** The subjects that carry messages: of Subjects, what is a string and names nothing else. */
+/** The subjects that carry messages: of Subjects, what is a string and not another name. */
 type LaneName = Exclude<
   { [Name in keyof Subjects]: Subjects[Name] extends string ? Name : never }[keyof Subjects],
   'stream' | 'snapshotBucket' | 'usageQueue'
@@ -87,16 +87,13 @@ export function renderNatsAccounts(fleet: string): string {
   const down = lanes.filter(
     ({ says, hears }) => says.some((role) => !isMember(role)) && hears.some(isMember),
   )
-  const toAdmin = lanes.filter(
-    ({ says, hears }) => says.some(isMember) && hears.includes('admin-api'),
-  )
-  const up = toAdmin.filter(({ answered }) => !answered)
+  const up = lanes.filter(({ says, hears }) => says.some(isMember) && hears.includes('admin-api'))
+  const told = up.filter(({ answered }) => !answered)
+  // A request crosses the other way round: who answers it exports it.
+  const asked = up.filter(({ answered }) => answered).map(({ subject }) => subject)
   const control = accountName(fleet, 'CONTROL')
   const members = accountName(fleet, 'MEMBERS')
-  const calls = [
-    ...callsOf(subjects, 'read'),
-    ...toAdmin.filter(({ answered }) => answered).map(({ subject }) => subject),
-  ]
+  const calls = [...callsOf(subjects, 'read'), ...asked]
   const lines = [
     `# The fleet "${fleet}". Made by \`npm run --silent nats-accounts -- ${fleet}\`: do not edit.`,
     ...account(control, [
@@ -106,13 +103,13 @@ export function renderNatsAccounts(fleet: string): string {
         ...down.map(({ subject }) => `{ stream: "${subject}", accounts: [${members}] }`),
         ...calls.map((call) => `{ service: "${call}", accounts: [${members}] }`),
       ]),
-      ...list('imports', up.map(imported('stream', members))),
+      ...list('imports', told.map(imported('stream', members))),
     ]),
     ...account(members, [
       ...users(fleet, MEMBERS),
       ...list(
         'exports',
-        up.map(({ subject }) => `{ stream: "${subject}", accounts: [${control}] }`),
+        told.map(({ subject }) => `{ stream: "${subject}", accounts: [${control}] }`),
       ),
       ...list('imports', [
         ...down.map(imported('stream', control)),
@@ -129,7 +126,7 @@ const imported =
     `{ ${what}: { account: ${from}, subject: "${subject}" } }`
 
 function lanesOf(subjects: Subjects) {
-  return Object.entries<Lane>(LANES).map(([name, lane]) => ({
+  return Object.entries(LANES).map(([name, lane]) => ({
     ...lane,
     subject: subjects[name as LaneName],
   }))
@@ -161,9 +158,6 @@ function users(fleet: string, roles: readonly BusRole[]): string[] {
     'users',
     roles.flatMap((role) => {
       const { publish, subscribe } = permissionsOf(fleet, role)
-      const answers = Object.values<Lane>(LANES).some(
-        ({ hears, answered }) => answered && hears.includes(role),
-      )
       return [
         '{',
         `  user: "${fleet}-${role}"`,
@@ -171,12 +165,17 @@ function users(fleet: string, roles: readonly BusRole[]): string[] {
         '  permissions: {',
         ...list('publish', publish.map(quoted)).map((line) => `    ${line}`),
         ...list('subscribe', subscribe.map(quoted)).map((line) => `    ${line}`),
-        ...(answers ? ['    allow_responses: true'] : []),
+        // Once, to who asked, wherever its answer is to go.
+        ...(answersOf(role) ? ['    allow_responses: { max: 1, expires: "10s" }'] : []),
         '  }',
         '}',
       ]
     }),
   )
+}
+
+function answersOf(role: BusRole): boolean {
+  return Object.values(LANES).some(({ hears, answered }) => answered && hears.includes(role))
 }
 
 function list(name: string, items: readonly string[]): string[] {
