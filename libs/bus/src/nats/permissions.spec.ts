@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -43,6 +43,37 @@ it('every subject has somebody who says it and somebody who hears it', () => {
   // The stream hears revisions, and says what is live.
   expect(names.filter((name) => !said.includes(name))).toEqual(['sb.f.config.live.*'])
   expect(names.filter((name) => !heard.includes(name))).toEqual(['sb.f.config.revision.*'])
+})
+
+it('each role may do what its app asks the bus for', () => {
+  const subjects = subjectsOf('f')
+  const needs: Readonly<Record<string, readonly ['publish' | 'subscribe', string]>> = {
+    onRevision: ['subscribe', subjects.live],
+    onBeacon: ['subscribe', subjects.beacon],
+    onHeartbeat: ['subscribe', subjects.heartbeats],
+    onStatus: ['subscribe', subjects.statuses],
+    onAsked: ['subscribe', subjects.ask],
+    onUsage: ['subscribe', subjects.usage],
+    publishRevision: ['publish', subjects.revisions],
+    publishBeacon: ['publish', subjects.beacon],
+    sendHeartbeat: ['publish', subjects.heartbeats],
+    sendStatus: ['publish', subjects.statuses],
+    askAround: ['publish', subjects.ask],
+    deliverUsage: ['publish', subjects.usage],
+  }
+  const problems = ROLES.flatMap((role) => {
+    const folder = join(FOLDER, `../../apps/${role}/src`)
+    const sources = readdirSync(folder).filter((name) => !/\.spec\.ts$|harness/.test(name))
+    const text = sources.map((name) => readFileSync(join(folder, name), 'utf8')).join('\n')
+    const calls = [...text.matchAll(/\bbus\.([a-zA-Z]+)\(/g)].map(([, call = '']) => call)
+    expect(calls.length).toBeGreaterThan(2)
+    return calls.flatMap((call) => {
+      const [how, subject] = needs[call] ?? []
+      if (how === undefined || subject === undefined) return []
+      return permissionsOf('f', role)[how].includes(subject) ? [] : [`${role}: ${call}`]
+    })
+  })
+  expect(problems).toEqual([])
 })
 
 if (findNatsServer() === undefined) {
@@ -149,7 +180,10 @@ if (findNatsServer() === undefined) {
         const { admin, entries } = await published()
         expect(await admin.openStream(entries)).toEqual(entries.head)
         entries.appendMany(1)
+        const heard: number[] = []
+        admin.onRevision(({ revision }) => heard.push(revision))
         expect(await admin.publishRevision(entries.message(4))).toEqual({ kind: 'stored' })
+        await eventually(() => heard.length > 0)
         await admin.publishSnapshot({ head: entries.head, text: encodeSnapshot(entries.state) })
         const next = entries.failOver(2)
         expect((await admin.openStream(next)).revision).toBe(0)

@@ -33,7 +33,7 @@ type LaneName = Exclude<
 /** A subject without a row here does not compile. */
 const LANES: Readonly<Record<LaneName, Lane>> = {
   revisions: { says: ['admin-api'], hears: [] },
-  live: { says: ['broker'], hears: MEMBERS },
+  live: { says: ['broker'], hears: ['admin-api', ...MEMBERS] },
   beacon: { says: ['admin-api'], hears: MEMBERS },
   heartbeats: { says: MEMBERS, hears: ['admin-api'] },
   statuses: { says: ['health-probe'], hears: ['admin-api', 'proxy'] },
