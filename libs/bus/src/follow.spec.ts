@@ -181,6 +181,26 @@ describe('follow', () => {
     await following.stop()
   })
 
+  it('tells what was refused after the snapshot was taken, before the ack of it', async () => {
+    const disk = new HeldDisk(new TestLog().state)
+    const { options, publish, beats } = await fleet(disk)
+    const following = follow(options)
+    await settled()
+    await publish()
+    const late = [{ revision: 1, resource: 'backend', id: 'b', code: 'c', message: 'm' }]
+    following.refused(late)
+    await settled()
+    expect(beats.at(-1)).toMatchObject({ received: 0, nacks: late })
+    const before = beats.length
+    following.refused(late)
+    await settled()
+    expect(beats.length).toBe(before)
+    disk.saves[0]?.finish()
+    await settled()
+    expect(beats.at(-1)).toMatchObject({ received: 1, nacks: late })
+    await following.stop()
+  })
+
   it('sends a heartbeat periodically, when asked, when reconnected, when it drains', async () => {
     const { options, beats, bus, publisher, clock, publish } = await fleet()
     const following = follow(options)

@@ -58,6 +58,11 @@ export interface Following {
   state(): FollowingState
   /** Called after any of state() changed. */
   onChange(listener: () => void): Unsubscribe
+  /**
+   * What was refused, where that is known only after onSnapshot() has returned: replaces what it
+   * answered, and is told to the fleet at once.
+   */
+  refused(nacks: readonly Nack[]): void
   /** Announces that this member takes no new work, and follows no more. */
   drain(): void
   /** Ends everything that was started here; a disk write under way is finished. Not the bus. */
@@ -130,6 +135,11 @@ class Driver implements Following {
       nacks: this.#nacks,
       reasons: this.#reasons(),
     }
+  }
+
+  refused(nacks: readonly Nack[]): void {
+    this.#setNacks(nacks)
+    this.#report()
   }
 
   drain(): void {
@@ -226,8 +236,12 @@ class Driver implements Following {
   }
 
   #adopt(snapshot: Snapshot, changed: Changed): void {
+    this.#setNacks(this.#options.onSnapshot(snapshot, changed))
+  }
+
+  #setNacks(nacks: readonly Nack[]): void {
     const known = new Set(this.#nacks.map(nackKey))
-    this.#nacks = this.#options.onSnapshot(snapshot, changed).slice(0, NACKS_MAX)
+    this.#nacks = nacks.slice(0, NACKS_MAX)
     for (const nack of this.#nacks) {
       if (known.has(nackKey(nack))) continue
       this.#options.log.error({ ...nack }, 'a resource keeps its last good version')

@@ -15,6 +15,8 @@ export function registerProcessMetrics(metrics: Metrics): () => void {
     name: 'signalbox_event_loop_lag_seconds',
     help: 'Delay of the event loop since the last scrape, by quantile',
     labelNames: ['quantile'],
+    // Where several processes answer as one: the worst of them.
+    aggregator: 'max',
     registers: [metrics],
     collect() {
       this.set({ quantile: '0.5' }, delay.percentile(50) / NANOSECONDS)
@@ -26,6 +28,7 @@ export function registerProcessMetrics(metrics: Metrics): () => void {
     name: 'signalbox_build_info',
     help: 'The version that runs',
     labelNames: ['version'],
+    aggregator: 'first',
     registers: [metrics],
   }).set({ version: VERSION }, 1)
   return () => delay.disable()

@@ -6,12 +6,14 @@ import {
   readVariable,
   requireVariable,
   type Variable,
+  wholeNumber,
 } from './env.ts'
 import { type MetricsAccess } from './ops.ts'
 import { keyIdOf, MASTER_KEY_BYTES, type MasterKeys } from './seal.ts'
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 const LABELS_MAX = 64
+const WORKERS_MAX = 64
 
 /** "500ms", "30s", "5m", "1h" as milliseconds; a bare number is seconds. */
 export const parseDurationMs: Parse<number> = (text) => {
@@ -62,6 +64,17 @@ export const DATA_DIR_VARIABLE: Variable<string> = {
   name: 'SIGNALBOX_DATA_DIR',
   shape: 'a directory',
   parse: nonEmpty,
+}
+
+export const WORKERS_VARIABLE: Variable<number | 'auto'> = {
+  name: 'SIGNALBOX_WORKERS',
+  shape: '1 to 64, or auto',
+  parse: (text) => (text === 'auto' ? text : wholeNumber({ min: 1, max: WORKERS_MAX })(text)),
+}
+/** How many workers one process is to have. `auto`: one for each core this process may use. */
+export function readWorkers(env: Env, cores: number): number {
+  const workers = readVariable(env, WORKERS_VARIABLE) ?? 1
+  return workers === 'auto' ? Math.min(WORKERS_MAX, Math.max(1, cores)) : workers
 }
 
 const METRICS_VARIABLE: Variable<boolean> = {
