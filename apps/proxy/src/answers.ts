@@ -6,7 +6,7 @@ import {
   OPERATIONS as ALL_OPERATIONS,
 } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
-import { type Failure } from '@signalbox/model'
+import { type Failure, type Health } from '@signalbox/model'
 import { admits, breakerState, slowStartShare } from '@signalbox/routing'
 import { authenticate } from './authenticate.ts'
 import { type Configuration } from './configuration.ts'
@@ -15,6 +15,8 @@ import { downstream, internal, statusOf } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { allows } from './models.ts'
 import { decoded, operationWithModel } from './path-model.ts'
+import { type Seat } from './seat.ts'
+import { type Upstream } from './upstream.ts'
 
 const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
   ALL_OPERATIONS.map((operation) => [operation.path, operation]),
@@ -70,13 +72,15 @@ export interface Answering {
   readonly configuration: Configuration
   readonly requestId: string
   readonly clock: Clock
+  /** What it sees itself, made into what the whole proxy sees. */
+  readonly backends: Seat['backends']
 }
 
 /** Answers what needs no backend. */
 export function answer(
   wanted: Exclude<Wanted, { kind: 'operation' }>,
   { request, response }: { request: IncomingMessage; response: ServerResponse },
-  { unsafe, configuration, requestId, clock }: Answering,
+  { unsafe, configuration, requestId, clock, backends }: Answering,
 ): void {
   const unread = declaresBody(request)
   if (unread) response.shouldKeepAlive = false
@@ -107,8 +111,12 @@ export function answer(
   if (!routing) return fail(internal('not_ready', 'no configuration yet'), { 'retry-after': '1' })
   if (wanted.kind === 'health')
     return send(200, JSON.stringify({ status: 'ok', revision: Number(routing.revision) }))
-  if (wanted.kind === 'backends')
-    return send(200, JSON.stringify(backendHealth(configuration, clock.monotonicMs())))
+  if (wanted.kind === 'backends') {
+    void Promise.resolve(backends(backendHealth(configuration, clock.monotonicMs()))).then((seen) =>
+      send(200, JSON.stringify(seen)),
+    )
+    return
+  }
   const authenticated = authenticate(request.headers, routing.table, clock.nowMs())
   if (!authenticated.ok) return fail(authenticated.error)
   const key = authenticated.value?.routes ? authenticated.value : null
@@ -144,8 +152,29 @@ function breakerFacts({ breaker }: Live, nowMs: number) {
   }
 }
 
-/** Status and latency of each backend, as this proxy sees them. */
-function backendHealth(configuration: Configuration, nowMs: number) {
+export interface BackendHealth {
+  readonly revision: number
+  readonly backends: readonly SeenBackend[]
+}
+
+export interface SeenBackend {
+  readonly id: string
+  readonly url: string
+  readonly enabled: boolean
+  readonly health: Health
+  readonly eligible: boolean
+  readonly since: string | null
+  readonly probeLatencyMs: number | null
+  readonly firstByteMs: number | null
+  readonly error: string | null
+  readonly inFlight: number
+  readonly breaker: ReturnType<typeof breakerFacts>
+  readonly pool: ReturnType<Upstream['stats']>
+  readonly models: readonly string[] | null
+}
+
+/** Status and latency of each backend, as this data plane sees them. */
+export function backendHealth(configuration: Configuration, nowMs: number): BackendHealth {
   const backends = [...configuration.backends()].map((live) => ({
     id: live.id,
     url: live.backend.spec.url,

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { type Bus, type DiskCopy, follow, type Following } from '@signalbox/bus'
-import { type Clock, type Log, openSealed, VERSION } from '@signalbox/host'
+import { type Following } from '@signalbox/bus'
+import { type Clock, type Log, openSealed } from '@signalbox/host'
 import {
   type Load,
   type Nack,
@@ -20,6 +20,7 @@ import {
   refreshEligible,
 } from './live-backend.ts'
 import { type ModelAnswers, renderModels } from './models.ts'
+import { type Seat } from './seat.ts'
 
 /** Early statuses that are kept at most. */
 const EARLY_MAX = 10_000
@@ -36,15 +37,18 @@ export interface Routing {
 
 export interface ConfigurationOptions {
   readonly config: ProxyConfig
-  readonly bus: Bus
-  readonly disk: DiskCopy
+  readonly seat: Seat
   readonly clock: Clock
-  readonly random: () => number
   readonly log: Log
   readonly load: () => Load
   readonly onEjected: (backend: string, cause: EjectionCause) => void
   /** It was removed, and its last request has left it. */
   readonly onRemoved: (backend: string) => void
+}
+
+/** Where the models that probes found lie. */
+export function modelsPath({ dataDir, id }: ProxyConfig): string {
+  return join(dataDir, 'proxy', id, 'models.json')
 }
 
 /** Follows the log and the probes, and holds the one pointer that a swap replaces. */
@@ -57,29 +61,20 @@ export class Configuration {
   /** Statuses of backends that the log has not told of yet: the lanes have no common order. */
   readonly #early = new Map<string, Status>()
   readonly #options: ConfigurationOptions
-  readonly #ends: (() => void)[]
+  readonly #endStatus: () => void
   readonly following: Following
 
   constructor(options: ConfigurationOptions) {
-    const { config, bus, disk, clock, random, log, load } = options
+    const { config, seat, log, load } = options
     this.#options = options
-    const { id, labels } = config
-    this.#found = new FoundModels(join(config.dataDir, 'proxy', id, 'models.json'), log)
-    this.following = follow({
-      bus,
-      disk,
-      clock,
-      random,
-      log,
+    this.#found = new FoundModels(modelsPath(config), log, seat.keepsModels)
+    const { following, end } = seat.follow({
       load,
-      identity: { id, labels, role: 'proxy', version: VERSION },
       onSnapshot: (snapshot) => this.#apply(snapshot),
+      onStatus: (table) => this.#observe(table),
     })
-    this.#ends = [
-      bus.onStatus((table) => this.#observe(table)),
-      bus.onConnection((connected) => connected && bus.askAround()),
-    ]
-    if (bus.connected()) bus.askAround()
+    this.following = following
+    this.#endStatus = end
   }
 
   /** The one read that a request makes. Undefined until the first snapshot. */
@@ -126,7 +121,7 @@ export class Configuration {
   }
 
   async stop(): Promise<void> {
-    for (const end of this.#ends) end()
+    this.#endStatus()
     await this.following.stop()
     await this.#found.saved()
     await Promise.all([...this.#live.values()].map((live) => live.upstream.destroy()))

@@ -12,11 +12,14 @@ const FILE_MODE = 0o600
 export class FoundModels {
   readonly #path: string
   readonly #log: Log
+  readonly #keeps: boolean
   readonly #byBackend: Map<string, readonly string[]>
   #saving: Promise<void> | undefined
   #again = false
 
-  constructor(path: string, log: Log) {
+  /** `keeps`: false where another process writes the file, and this one only reads it. */
+  constructor(path: string, log: Log, keeps = true) {
+    this.#keeps = keeps
     this.#path = path
     this.#log = log
     this.#byBackend = load(path)
@@ -47,6 +50,7 @@ export class FoundModels {
   }
 
   #save(): void {
+    if (!this.#keeps) return
     this.#again = true
     this.#saving ??= this.#write().finally(() => (this.#saving = undefined))
   }

@@ -113,6 +113,8 @@ export function registerGauges(
     new Gauge({
       name,
       help,
+      // Of several workers, one that has just started knows least: it would say 1.
+      aggregator: name === 'backend_health_status' ? 'min' : 'sum',
       labelNames: ['backend'],
       registers,
       collect() {

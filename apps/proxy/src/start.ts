@@ -1,11 +1,9 @@
-import { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { join } from 'node:path'
-import { type Bus, openDiskCopy } from '@signalbox/bus'
+import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { type Bus } from '@signalbox/bus'
 import {
   answerOps,
   type Clock,
   type ListenAddress,
-  listen,
   type Log,
   type Metrics,
   type Ops,
@@ -16,11 +14,10 @@ import { type Load } from '@signalbox/model'
 import { createAccessLog } from './access-log.ts'
 import { answer, endpointOf, wantedBy } from './answers.ts'
 import { BodyBudget, LARGEST_AT_ONCE } from './body-budget.ts'
-import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
+import { type ProxyConfig } from './config.ts'
 import { Configuration } from './configuration.ts'
 import { drain } from './drain.ts'
 import { type Exchange } from './exchange.ts'
-import { registerFollowMetrics } from './follow-metrics.ts'
 import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
 import { createListener } from './listener.ts'
@@ -28,9 +25,8 @@ import { createProxyMetrics, registerGauges } from './metrics.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
 import { RetryBudgets } from './retry-budgets.ts'
-import { Spool } from './spool.ts'
+import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
-import { createUsage } from './usage.ts'
 
 export interface ProxyDeps {
   readonly bus: Bus
@@ -43,9 +39,11 @@ export interface ProxyDeps {
 export interface RunningProxy extends Running {
   readonly addresses: readonly ListenAddress[]
   readonly configuration: Configuration
+  /** Every answer from now on ends its connection. */
+  leave(): void
 }
 
-const ID_RADIX = 36
+export const ID_RADIX = 36
 
 interface State {
   inFlight: number
@@ -54,16 +52,24 @@ interface State {
 }
 
 /** Starts the data plane: follows the log, listens, relays. stop() drains. */
-export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<RunningProxy> {
-  const { bus, clock, random, log, metrics } = deps
+export function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<RunningProxy> {
+  return startDataPlane(config, deps, alone(config, deps))
+}
+
+/** The same from another seat: one of several workers. */
+export async function startDataPlane(
+  config: ProxyConfig,
+  deps: Omit<ProxyDeps, 'bus'>,
+  seat: Seat,
+): Promise<RunningProxy> {
+  const { clock, random, log, metrics } = deps
   const exchanges = new Set<Exchange>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const load = () => loadOf(state)
-  const disk = openDiskCopy(join(config.dataDir, 'proxy', config.id))
   const proxyMetrics = createProxyMetrics(metrics)
   const { ejected: onEjected, forget: onRemoved } = proxyMetrics
   const told = { onEjected, onRemoved }
-  const configuration = new Configuration({ config, bus, disk, clock, random, log, load, ...told })
+  const configuration = new Configuration({ config, seat, clock, log, load, ...told })
   const bodyBytesMax = () =>
     Math.min(config.bodyBytesMax, configuration.current()?.table.bodyBytesMax ?? Infinity)
   const wheel = createTimerWheel(clock)
@@ -72,14 +78,12 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
   let records = 0
   const nextRecordId = () => `${boot}-${(++records).toString(ID_RADIX)}`
   const proxy = { id: config.id, nextRecordId }
-  const spool = new Spool(join(config.dataDir, 'proxy', config.id, 'usage'), config.usageBytesMax)
-  const usage = createUsage({ bus, spool, proxy: config.id, boot, clock, log, metrics })
+  const usage = seat.openUsage(boot)
   registerGauges(metrics, {
     configuration,
     inFlight: () => state.inFlight,
     bodyBytes: () => pipeline.budget.bytes,
   })
-  registerFollowMetrics(metrics, { following: configuration.following, clock })
   const pipeline: Pipeline = {
     clock,
     random,
@@ -94,24 +98,23 @@ export async function startProxy(config: ProxyConfig, deps: ProxyDeps): Promise<
     retryBudgets: new RetryBudgets(),
     place: config.labels,
     bodyBytesMax,
-    budget: new BodyBudget(LARGEST_AT_ONCE * config.bodyBytesMax),
+    budget: new BodyBudget(Math.max(1, LARGEST_AT_ONCE / seat.workers) * config.bodyBytesMax),
   }
   const ops: Ops = {
-    readiness: () => readiness(configuration, state.draining),
+    readiness: () => readiness(configuration, seat),
     metrics,
+    metricsText: () => seat.metricsText(),
     metricsAccess: config.metricsAccess,
   }
   const idPrefix = `${config.id}-${boot}`
-  const onRequest = requestHandler({ pipeline, ops, state, idPrefix })
-  const servers = config.listen.map(() => createListener(bodyBytesMax, onRequest))
-  const addresses = await Promise.all(
-    servers.map((server, index) => listenOn(server, config.listen[index])),
-  )
+  const onRequest = requestHandler({ pipeline, ops, state, idPrefix, seat })
+  const { servers, addresses } = await seat.open(() => createListener(bodyBytesMax, onRequest))
   log.info({ addresses, id: config.id }, 'proxy listens')
 
   return {
     addresses,
     configuration,
+    leave: () => void (state.draining = true),
     stop: async () => {
       state.draining = true
       configuration.following.drain()
@@ -129,10 +132,11 @@ interface Handling {
   readonly ops: Ops
   readonly state: State
   readonly idPrefix: string
+  readonly seat: Seat
 }
 
 /** Sends each request where it belongs: to the ops endpoints, the lists, or the pipeline. */
-function requestHandler({ pipeline, ops, state, idPrefix }: Handling) {
+function requestHandler({ pipeline, ops, state, idPrefix, seat }: Handling) {
   const { clock, configuration, metrics } = pipeline
   return (request: IncomingMessage, response: ServerResponse): void => {
     const { method = '', url = '', headers, httpVersion, rawHeaders } = request
@@ -159,7 +163,7 @@ function requestHandler({ pipeline, ops, state, idPrefix }: Handling) {
       const status = response.statusCode
       metrics.settled({ method, endpoint: endpointOf(wanted), status, durationMs })
     })
-    answer(wanted, both, { unsafe, configuration, requestId, clock })
+    answer(wanted, both, { unsafe, configuration, requestId, clock, backends: seat.backends })
   }
 }
 
@@ -167,16 +171,11 @@ function loadOf({ requests, inFlight }: State): Load {
   return { requestsTotal: requests, inFlight, rssBytes: process.memoryUsage.rss() }
 }
 
-function listenOn(server: Server, address: ListenAddress | undefined): Promise<ListenAddress> {
-  if (!address) throw new Error('a server without an address')
-  return listen(server, address, PROXY_LISTEN.name)
-}
-
 /** A proxy that has a table is ready, whatever became of the control plane. */
-function readiness(configuration: Configuration, draining: boolean): Readiness {
+function readiness(configuration: Configuration, seat: Seat): Readiness {
   const { configured, active, state, reasons, nacks } = configuration.following.state()
-  const detail = { revision: active, state, nacks: nacks.length, notes: reasons }
-  if (draining) return { ready: false, reasons: ['draining'], detail }
+  const detail = { revision: active, state, nacks: nacks.length, notes: reasons, ...seat.detail() }
+  if (state === 'draining') return { ready: false, reasons: ['draining'], detail }
   return {
     ready: configured,
     reasons: configured ? [] : ['no configuration yet', ...reasons],

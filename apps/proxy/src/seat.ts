@@ -1,0 +1,114 @@
+import { type Server } from 'node:http'
+import { join } from 'node:path'
+import { type Bus, follow, type Following, type FollowOptions, openDiskCopy } from '@signalbox/bus'
+import {
+  type Clock,
+  listen,
+  type ListenAddress,
+  type Log,
+  type Metrics,
+  VERSION,
+} from '@signalbox/host'
+import { type Load, type StatusTable } from '@signalbox/model'
+import { type BackendHealth } from './answers.ts'
+import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
+import { registerFollowMetrics } from './follow-metrics.ts'
+import { Spool } from './spool.ts'
+import { createUsage, type Usage } from './usage.ts'
+
+/** What a data plane hears while it runs. */
+export interface Hearing {
+  readonly onSnapshot: FollowOptions['onSnapshot']
+  readonly onStatus: (table: StatusTable) => void
+  readonly load: () => Load
+}
+
+/** What a data plane has from where it runs: alone in its process, or as one of several workers. */
+export interface Seat {
+  /** Begins to hear of the configuration and of statuses. `end` takes no more statuses. */
+  follow(hearing: Hearing): { readonly following: Following; readonly end: () => void }
+  /** Makes the servers that accept clients, and where they listen. */
+  open(make: () => Server): Promise<Opened>
+  /** Where records of requests go. `boot` names this start. */
+  openUsage(boot: string): Usage
+  /** How many share what is limited for the proxy as a whole. */
+  readonly workers: number
+  /** Whether what is learnt is written to disk here. */
+  readonly keepsModels: boolean
+  /** Metrics of the whole proxy. */
+  metricsText(): Promise<string>
+  /** Backends as the whole proxy sees them. */
+  backends(own: BackendHealth): BackendHealth | Promise<BackendHealth>
+  /** More for /readyz. */
+  detail(): Readonly<Record<string, unknown>>
+}
+
+export interface Opened {
+  readonly servers: readonly Server[]
+  readonly addresses: readonly ListenAddress[]
+}
+
+export interface AloneDeps {
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly random: () => number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** The only data plane of its proxy: it follows the log itself, and speaks for itself. */
+export function alone(config: ProxyConfig, deps: AloneDeps): Seat {
+  const { bus, metrics, clock } = deps
+  return {
+    follow: ({ onSnapshot, onStatus, load }) => {
+      const disk = openDiskCopy(diskFolder(config))
+      const following = follow({ ...deps, disk, load, onSnapshot, identity: identityOf(config) })
+      registerFollowMetrics(metrics, { following, clock })
+      return { following, end: hearStatus(bus, onStatus) }
+    },
+    open: async (make) => {
+      const servers = config.listen.map(make)
+      const addresses = await Promise.all(
+        servers.map((server, index) => listenOn(server, config.listen[index])),
+      )
+      return { servers, addresses }
+    },
+    openUsage: (boot) => spoolUsage(config, deps, boot),
+    workers: 1,
+    keepsModels: true,
+    metricsText: () => metrics.metrics(),
+    backends: (own) => own,
+    detail: () => ({}),
+  }
+}
+
+function listenOn(server: Server, address: ListenAddress | undefined): Promise<ListenAddress> {
+  if (!address) throw new Error('a server without an address')
+  return listen(server, address, PROXY_LISTEN.name)
+}
+
+/** To the bus; what nobody stores now waits on disk. */
+export function spoolUsage(config: ProxyConfig, deps: AloneDeps, boot: string): Usage {
+  const spool = new Spool(join(diskFolder(config), 'usage'), config.usageBytesMax)
+  return createUsage({ ...deps, spool, proxy: config.id, boot })
+}
+
+export function diskFolder({ dataDir, id }: ProxyConfig): string {
+  return join(dataDir, 'proxy', id)
+}
+
+export function identityOf({ id, labels }: ProxyConfig): FollowOptions['identity'] {
+  return { id, labels, role: 'proxy', version: VERSION }
+}
+
+/** Hears the probes, and asks them for all that they know whenever the bus is there again. */
+export function hearStatus(bus: Bus, onStatus: (table: StatusTable) => void): () => void {
+  const ends = [
+    bus.onStatus(onStatus),
+    bus.onConnection((connected) => connected && bus.askAround()),
+  ]
+  if (bus.connected()) bus.askAround()
+  return () => {
+    for (const end of ends) end()
+  }
+}
