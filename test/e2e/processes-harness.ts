@@ -26,23 +26,25 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Its program, where that is not the bundle in dist/. */
   readonly main?: string
+  /** An IPC channel to it: a proxy's bus is there where it has no NATS. */
+  readonly ipc?: boolean
 }
 
 const started = new Set<Started>()
 
 /** Starts a bundle with nothing of this machine's own configuration in its environment. */
 export function startProcess(app: App, options: StartOptions = {}): Started {
-  const { args = [], env = {}, main = join(root, 'dist', app, 'main.js') } = options
+  const { args = [], env = {}, ipc = false, main = join(root, 'dist', app, 'main.js') } = options
   const child = spawn(process.execPath, [main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
     // A process group, as a shell makes one for a command.
     detached: true,
     env: { ...neutralEnv(), ...env },
   })
   let output = ''
   let errors = ''
-  child.stdout.setEncoding('utf8').on('data', (part: string) => (output += part))
-  child.stderr.setEncoding('utf8').on('data', (part: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => (output += part))
+  child.stderr?.setEncoding('utf8').on('data', (part: string) => {
     output += part
     errors += part
   })

@@ -124,6 +124,7 @@ describe('npm start', () => {
   it.each([
     [['--nope'], {}, /Unknown option '--nope'/],
     [['--proxies', '0'], {}, /--proxies is "0"; expected 1 to 16/],
+    [['--workers', 'all'], {}, /--workers is "all"; expected 1 to 64, or auto/],
     [
       [],
       { SIGNALBOX_ADMIN_TOKEN: 'short' },

@@ -1,37 +1,69 @@
+import { fork } from 'node:child_process'
+import { availableParallelism } from 'node:os'
 import { connectBridge, connectNats, ipcPort, NATS_URL, readNatsOptions } from '@signalbox/bus'
 import {
   ConfigError,
   createMetrics,
+  type Env,
+  readWorkers,
   registerProcessMetrics,
+  type Running,
   runMain,
   systemClock,
 } from '@signalbox/host'
 import { proxyLog, readProxyConfig } from './config.ts'
 import { startProxy } from './start.ts'
+import { startWorkers } from './workers/parent.ts'
+import { runWorker } from './workers/worker.ts'
 
+const WORKER = 'worker'
+const ARGUMENTS_FROM = 2
+const { env, argv } = process
 const forked = process.send !== undefined
 
-await runMain(
-  async () => {
-    const { env } = process
-    const config = readProxyConfig(env)
-    const log = proxyLog(env)
-    const shared = { clock: systemClock, random: Math.random, log }
-    const nats = readNatsOptions(env)
-    if (!nats && !forked)
-      throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}`)
-    const bus = nats
-      ? await connectNats({ ...nats, fleet: config.fleet, ...shared })
-      : connectBridge(ipcPort(process))
-    const metrics = createMetrics()
-    registerProcessMetrics(metrics)
-    const proxy = await startProxy(config, { bus, metrics, ...shared })
-    return {
-      stop: async () => {
-        await proxy.stop()
-        await bus.close()
-      },
-    }
-  },
-  { stopWithParent: forked },
-)
+if (argv[ARGUMENTS_FROM] === WORKER && forked) await startWorker(env)
+else await runMain(() => start(env), { stopWithParent: forked })
+
+async function start(env: Env): Promise<Running> {
+  const config = readProxyConfig(env)
+  const workers = readWorkers(env, availableParallelism())
+  const log = proxyLog(env)
+  const shared = { clock: systemClock, random: Math.random, log }
+  const nats = readNatsOptions(env)
+  if (!nats && !forked)
+    throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}`)
+  const bus = nats
+    ? await connectNats({ ...nats, fleet: config.fleet, ...shared })
+    : connectBridge(ipcPort(process))
+  const metrics = createMetrics()
+  registerProcessMetrics(metrics)
+  const deps = { bus, metrics, ...shared }
+  const proxy = workers === 1 ? await startProxy(config, deps) : await startAll()
+  return {
+    stop: async () => {
+      await proxy.stop()
+      await bus.close()
+    },
+  }
+
+  async function startAll(): Promise<Running> {
+    const all = await startWorkers(config, deps, { workers, fork: () => forkWorker(config.id) })
+    process.on('SIGHUP', () => void all.roll())
+    process.on('exit', () => all.kill())
+    return all
+  }
+}
+
+async function startWorker(env: Env): Promise<void> {
+  const metrics = createMetrics()
+  registerProcessMetrics(metrics)
+  const shared = { clock: systemClock, random: Math.random, log: proxyLog(env) }
+  await runWorker(readProxyConfig(env), { metrics, ...shared })
+}
+
+function forkWorker(id: string) {
+  return fork(argv[1] ?? '', [WORKER], {
+    serialization: 'advanced',
+    env: { ...env, SIGNALBOX_PROXY_ID: id },
+  })
+}

@@ -76,7 +76,9 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
   // Before the proxies, so that it ends after them: they drain what it still answers.
   const demo = flags.demo ? await startDemoBackend() : undefined
   if (demo) stops.push(() => demo.stop())
-  const proxies = await startProxies({ count: flags.proxies, env, dataDir, hub, log: logs.admin })
+  const { proxies: count, workers } = flags
+  const proxyEnv = workers === undefined ? env : { ...env, SIGNALBOX_WORKERS: workers }
+  const proxies = await startProxies({ count, env: proxyEnv, dataDir, hub, log: logs.admin })
   stops.push(() => proxies.stop())
 
   const url = readDatabaseUrl(env) ?? (await embeddedDatabase(dataDir, stops, logs.admin))
