@@ -93,6 +93,7 @@ function touchedBy(snapshot: Snapshot, drafts: readonly Draft[]): Snapshot {
     for (const { backend = '' } of spec.tiers.flatMap((tier) => tier.targets)) {
       add('backend', backend, snapshot.backends.get(backend)?.spec)
     }
+    for (const route of spec.fallbacks) add('route', route, snapshot.routes.get(route)?.spec)
   }
   return snapshotFrom(snapshot.head, (name) => touched.get(name) ?? new Map())
 }

@@ -1,5 +1,5 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
-import { type FieldProblem, type Snapshot } from '@signalbox/model'
+import { type FieldProblem, type RouteSpec, type Snapshot } from '@signalbox/model'
 import {
   compile,
   type Discovered,
@@ -90,10 +90,9 @@ export class ExplainController {
 /** The state with the backends alone that a request for this model could ever go to. */
 function concerning(model: string, snapshot: Snapshot, discovered: Discovered): Snapshot {
   const { backends } = snapshot
-  const routes = [...snapshot.routes].filter(([id, { spec }]) => {
-    return id === model || spec.aliases.includes(model)
-  })
-  const targets = routes.flatMap(([, { spec }]) => spec.tiers.flatMap((tier) => tier.targets))
+  const targets = routesOf(model, snapshot).flatMap(({ tiers }) =>
+    tiers.flatMap((tier) => tier.targets),
+  )
   const isNamed = (id: string, labels: Readonly<Record<string, string>>) =>
     targets.some(({ backend, labels: wanted }) =>
       backend === undefined
@@ -105,6 +104,17 @@ function concerning(model: string, snapshot: Snapshot, discovered: Discovered): 
     return models.includes(model) || isNamed(id, spec.labels)
   })
   return { ...snapshot, backends: new Map(kept) }
+}
+
+/** The routes of this name, and all that they fall back to. */
+function routesOf(model: string, { routes }: Snapshot): readonly RouteSpec[] {
+  const named = [...routes].filter(([id, { spec }]) => id === model || spec.aliases.includes(model))
+  const found = new Set(named.map(([id]) => id))
+  // What is added while it is walked through is walked through as well.
+  for (const id of found) {
+    for (const next of routes.get(id)?.spec.fallbacks ?? []) found.add(next)
+  }
+  return [...found].flatMap((id) => routes.get(id)?.spec ?? [])
 }
 
 function readRequestId(asked: Readonly<Record<string, unknown>>): string {

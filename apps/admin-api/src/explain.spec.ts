@@ -65,6 +65,29 @@ describe('POST /explain', () => {
     expect((await explain({ model: 'm1', place: { zone: 5 } })).status).toBe(422)
   })
 
+  it('goes on along fallback routes, with the backends that stand there', async () => {
+    for (const id of ['own', 'next']) await api.add(id)
+    const routeTo = (backend: string, more: object = {}) => {
+      return { tiers: [{ targets: [{ backend }] }], ...more }
+    }
+    for (const [id, spec] of [
+      ['second', routeTo('next')],
+      ['first', routeTo('own', { fallbacks: ['second'] })],
+    ] as const) {
+      const made = await api.call('POST', 'routes', { body: { id, spec } })
+      expect(made.json).toMatchObject({ id })
+    }
+    const { json } = await api.call('POST', 'explain', { body: { model: 'first', down: ['own'] } })
+    expect(json).toMatchObject({
+      outcome: 'picked',
+      fallback: 'second',
+      candidates: [
+        { route: 'first', backend: 'own', reason: 'down' },
+        { route: 'second', backend: 'next', reason: 'picked' },
+      ],
+    })
+  })
+
   it('knows the models that were found', async () => {
     await api.add('b1', { models: 'discover' })
     expect((await explain({ model: 'found' })).json.outcome).toBe('model_not_found')
