@@ -14,7 +14,7 @@ function specOf(name: 'backend' | 'route', input: unknown): Spec {
 }
 
 function check(snapshot: Snapshot, ...drafts: Draft[]) {
-  const [refusal] = checksFor(operator).flatMap((check) => check(snapshot, drafts) ?? [])
+  const [refusal] = checksFor({ actor: operator }).flatMap((check) => check(snapshot, drafts) ?? [])
   return refusal ? `${refusal.code}: ${refusal.message}` : 'taken'
 }
 

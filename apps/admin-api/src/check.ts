@@ -1,6 +1,6 @@
 import { sizeProblem } from '@signalbox/bus'
 import {
-  type Actor,
+  type Intent,
   canonicalJson,
   type Draft,
   refuse,
@@ -28,9 +28,9 @@ const AT = '1970-01-01T00:00:00.000Z'
 export type Decide = WriteRequest['decide']
 
 /** Why a change may not be: the actor may not, the bus could not carry it or a proxy not use it. */
-export function checksFor(actor: Actor): readonly Check[] {
+export function checksFor(intent: Pick<Intent, 'actor' | 'undoesAfter'>): readonly Check[] {
   return [
-    (now, drafts) => notAllowed(drafts, actor, now),
+    (now, drafts) => notAllowed(drafts, intent, now),
     (_, drafts) => tooLarge(drafts),
     doesNotCompile,
   ]
@@ -38,10 +38,18 @@ export function checksFor(actor: Actor): readonly Check[] {
 
 /**
  * Whoever could make principals could make themselves an admin, by whatever call; and whoever could
- * say where a secret goes could have it sent to themselves.
+ * say where a secret goes could have it sent to themselves: by widening it, or by bringing an older
+ * value back to where a newer one goes.
  */
-function notAllowed(drafts: readonly Draft[], { role }: Actor, now: Snapshot): Refusal | undefined {
+function notAllowed(
+  drafts: readonly Draft[],
+  { actor: { role }, undoesAfter }: Pick<Intent, 'actor' | 'undoesAfter'>,
+  now: Snapshot,
+): Refusal | undefined {
   if (role === 'admin') return undefined
+  if (undoesAfter !== undefined && drafts.some(({ resource }) => resource === 'secret')) {
+    return refuse('forbidden', `the role ${role} may not bring secrets back; needs admin`)
+  }
   if (drafts.some(({ resource }) => resource === 'principal')) {
     return refuse('forbidden', `the role ${role} may not change principals; needs admin`)
   }

@@ -16,8 +16,8 @@ function begin() {
   }
   const says = (id: string, active: number, more: object = {}) =>
     spreads.heartbeat(heartbeatOf(active, { id, ...more }))
-  const of = (revision: number, lineage = 'l') => spreads.of({ lineage, revision })
-  return { clock, metrics, commit, says, of }
+  const of = (revision: number, lineage = 'l') => spreads.of({ lineage, epoch: 1, revision })
+  return { spreads, clock, metrics, commit, says, of }
 }
 
 describe('how a revision spreads', () => {
@@ -73,6 +73,23 @@ describe('how a revision spreads', () => {
     expect([of(1), of(44), of(45)?.revision, of(301)]).toEqual([null, null, 45, null])
     commit(1, 'another')
     expect([of(300), of(1, 'another')?.revision]).toEqual([null, 1])
+  })
+
+  it('begins anew with an epoch, whose numbers mean something else', async () => {
+    const { spreads, clock, commit, says, of } = begin()
+    commit(1)
+    commit(2)
+    says('a', 1)
+    says('a', 2)
+    expect(of(2)?.measured).toBe(1)
+    await clock.advance(5)
+    const at = new Date(clock.nowMs()).toISOString()
+    const body = `{"actor":"a","at":"${at}","events":[]}`
+    const second = { lineage: 'l', epoch: 2, revision: 2 }
+    spreads.revision({ ...second, previousHash: '', hash: '', body })
+    expect(spreads.of(second)).toMatchObject({ committedAt: at, measured: 0 })
+    says('a', 2)
+    expect(spreads.of(second)?.measured).toBe(0)
   })
 
   it('takes no time that somebody wrote into a name for the commit', () => {

@@ -1,5 +1,5 @@
 import { type Clock, Histogram, type Metrics } from '@signalbox/host'
-import { type Heartbeat, type RevisionMessage } from '@signalbox/model'
+import { type Head, type Heartbeat, type RevisionMessage } from '@signalbox/model'
 
 /** Revisions of which it is remembered how they spread. */
 const REVISIONS_KEPT = 256
@@ -23,7 +23,7 @@ export interface Spreads {
   /** A member said what it serves. */
   heartbeat(heartbeat: Heartbeat): void
   /** Null where the revision is not remembered: too old, of before the start, or of another log. */
-  of(at: { readonly lineage: string; readonly revision: number }): Spread | null
+  of(at: Pick<Head, 'lineage' | 'epoch' | 'revision'>): Spread | null
 }
 
 interface Kept {
@@ -45,7 +45,8 @@ export function createSpreads({
 }): Spreads {
   const kept = new Map<number, Kept>()
   const active = new Map<string, number>()
-  let lineage = ''
+  /** Lineage and epoch: with either all numbers begin to mean something else. */
+  let log = ''
   const seconds = new Histogram({
     name: 'signalbox_convergence_seconds',
     help: 'From the commit of a revision until a proxy serves it',
@@ -53,24 +54,25 @@ export function createSpreads({
     registers: [metrics],
   })
   const ofLog = (of: string) => {
-    if (of === lineage) return
-    lineage = of
+    if (of === log) return
+    log = of
     kept.clear()
     active.clear()
   }
   return {
-    revision: ({ lineage: of, revision, body }) => {
-      ofLog(of)
+    revision: ({ lineage, epoch, revision, body }) => {
+      ofLog(nameOf({ lineage, epoch }))
       const atMs = committedAtMs(body)
       if (atMs === null || kept.has(revision)) return
       kept.set(revision, { revision, atMs, elapsedMs: [] })
       const [oldest] = kept.keys()
       if (kept.size > REVISIONS_KEPT && oldest !== undefined) kept.delete(oldest)
     },
-    heartbeat: ({ id, role, lineage: of, active: now }) => {
+    heartbeat: ({ id, role, lineage, epoch, active: now }) => {
+      const of = nameOf({ lineage, epoch })
       // Before the first revision of this process: members know the log already.
-      if (lineage === '') ofLog(of)
-      if (role !== 'proxy' || of !== lineage) return
+      if (log === '') ofLog(of)
+      if (role !== 'proxy' || of !== log) return
       const before = active.get(id)
       active.set(id, now)
       // Of who is new it is not known when it came so far.
@@ -83,8 +85,8 @@ export function createSpreads({
         seconds.observe(elapsedMs / 1_000)
       }
     },
-    of: ({ lineage: of, revision }) => {
-      const one = of === lineage ? kept.get(revision) : undefined
+    of: ({ lineage, epoch, revision }) => {
+      const one = nameOf({ lineage, epoch }) === log ? kept.get(revision) : undefined
       if (!one) return null
       const sorted = one.elapsedMs.toSorted((a, b) => a - b)
       return {
@@ -96,6 +98,10 @@ export function createSpreads({
       }
     },
   }
+}
+
+function nameOf({ lineage, epoch }: Pick<Head, 'lineage' | 'epoch'>): string {
+  return `${lineage} ${epoch}`
 }
 
 /** The nearest rank: a time that somebody really took. */

@@ -69,3 +69,15 @@ it('an operator begins one by hand, an admin alone, with a reason in the log', a
   }
   expect(await epoch()).toBe(2)
 })
+
+it('a proxy that is still in the epoch before has not applied what has its number', async () => {
+  await at.add('b1')
+  await at.add('b2')
+  member.sendHeartbeat(await at.heartbeat(2))
+  await eventually(async () => (await at.call('GET', 'fleet')).json.applied === 1)
+  await at.call('POST', 'epochs', { body: { reason: 'a backup' } })
+  member.sendHeartbeat(await at.heartbeat(3))
+  await eventually(async () => (await at.call('GET', 'fleet')).json.members[0].active === 3)
+  const { applied, members, convergence } = (await at.call('GET', 'fleet')).json
+  expect([applied, members[0].lag, convergence.pending]).toEqual([0, 1, 1])
+})

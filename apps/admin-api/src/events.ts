@@ -22,7 +22,7 @@ export class Events {
   readonly #store: Store
   readonly #clients = new Set<FastifyReply['raw']>()
   readonly #ends: (() => void)[]
-  #head = { lineage: '', revision: 0 }
+  #head = { lineage: '', epoch: 0, revision: 0 }
   /** Clients that are about to be told where the log ends. */
   #opening = 0
   #closed = false
@@ -76,7 +76,8 @@ export class Events {
   /** A database that does not answer is no reason to cut anybody: the next look tells. */
   async #look(): Promise<void> {
     const head = await this.#store.head().catch(() => this.#head)
-    if (head.lineage === this.#head.lineage && head.revision <= this.#head.revision) return
+    const { lineage, epoch, revision } = this.#head
+    if (head.lineage === lineage && head.epoch === epoch && head.revision <= revision) return
     this.#head = head
     this.#send('revision', { revision: head.revision })
   }

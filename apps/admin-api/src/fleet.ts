@@ -40,12 +40,14 @@ export interface Fleet {
 
 const LAGGARDS_MAX = 20
 
-/** A revision of one log; the same number in another lineage is another change. */
-export type LogEnd = Pick<Head, 'lineage' | 'revision'>
+/** A revision of one log; the same number in another lineage or epoch is another change. */
+export type LogEnd = Pick<Head, 'lineage' | 'epoch' | 'revision'>
 
 /** What of this log a member has applied. */
-export function appliedOf({ lineage, active }: Heartbeat, head: LogEnd): number {
-  return lineage === head.lineage ? active : 0
+export function appliedOf({ lineage, epoch, active }: Heartbeat, head: LogEnd): number {
+  if (lineage !== head.lineage) return 0
+  // Of an earlier epoch: it may have numbers that mean something else by now.
+  return epoch < head.epoch ? Math.min(active, head.revision - 1) : active
 }
 
 /** Who is there and what they run, from their heartbeats alone. */
@@ -118,8 +120,12 @@ export function createFleet(clock: Clock): Fleet {
   }
 }
 
-function refuses({ lineage, nacks }: Heartbeat, head: LogEnd): boolean {
-  return lineage === head.lineage && nacks.some((nack) => nack.revision === head.revision)
+function refuses({ lineage, epoch, nacks }: Heartbeat, head: LogEnd): boolean {
+  return (
+    lineage === head.lineage &&
+    epoch >= head.epoch &&
+    nacks.some((nack) => nack.revision === head.revision)
+  )
 }
 
 function reasonOf(heartbeat: Heartbeat, head: LogEnd): string {

@@ -23,11 +23,13 @@ export class ObservedController {
     const { store, fleet } = this.service.deps
     const { lineage, epoch, revision } = await store.head()
     const asked = readWhole(query, 'revision', { min: 1, max: revision, otherwise: revision })
-    const members = fleet.members().map((member) => presentMember(member, { lineage, revision }))
+    const members = fleet
+      .members()
+      .map((member) => presentMember(member, { lineage, epoch, revision }))
     const proxies = members.filter((member) => member.role === 'proxy' && member.live)
     const applied = proxies.filter((member) => member.lag === 0).length
     const head = { lineage, epoch, revision }
-    const convergence = this.#convergence({ lineage, revision: asked })
+    const convergence = this.#convergence({ lineage, epoch, revision: asked })
     return { head, live: proxies.length, applied, convergence, members }
   }
 

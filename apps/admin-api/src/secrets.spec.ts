@@ -155,3 +155,34 @@ it('labels are on all that people make, and lists are filtered by them', async (
   const wrong = await api.call('POST', 'keys', { body: { id: 'k', spec: { labels: 'a' } } })
   expect(wrong.status).toBe(422)
 })
+
+describe('a secret of the past', () => {
+  const secret = (spec: object, token: string) =>
+    api.call('POST', 'secrets', { body: { id: 'past', spec }, token })
+  const back = (toRevision: number, token: string) =>
+    api.call('POST', 'rollback', {
+      body: { toRevision, resources: [{ resource: 'secret', id: 'past' }] },
+      token,
+    })
+
+  it('is brought back by an admin alone: an operator could have it sent elsewhere', async () => {
+    const made = await secret({ value: 'sk-of-the-admin' }, TOKENS.admin)
+    await api.call('DELETE', 'secrets/past', { token: TOKENS.operator })
+    const mine = { value: 'mine', origins: ['https://evil.example'] }
+    expect((await secret(mine, TOKENS.operator)).status).toBe(201)
+    const refusal = await back(made.json.revision, TOKENS.operator)
+    expect([refusal.status, refusal.json.code]).toEqual([403, 'forbidden'])
+    expect((await back(made.json.revision, TOKENS.admin)).status).toBe(200)
+  })
+
+  it('is not unbound by an operator, nor is its narrowing undone by a detour', async () => {
+    const origins = ['https://a.example', 'https://b.example']
+    const made = await secret({ value: 'sk-of-the-admin', origins }, TOKENS.admin)
+    const patch = (to: unknown, token: string) =>
+      api.call('PATCH', 'secrets/past', { body: { spec: { origins: to } }, token })
+    expect((await patch(null, TOKENS.operator)).json.code).toBe('forbidden')
+    expect((await patch([origins[0]], TOKENS.admin)).status).toBe(200)
+    await api.call('DELETE', 'secrets/past', { token: TOKENS.operator })
+    expect((await back(made.json.revision, TOKENS.operator)).json.code).toBe('forbidden')
+  })
+})

@@ -23,6 +23,7 @@ import {
   type Between,
   type Committed,
   DatabaseUnavailable,
+  type Only,
   type RequestKey,
   type Store,
   type StoredAnswer,
@@ -57,9 +58,12 @@ export interface Answer extends StoredAnswer {
 }
 
 interface ChangeOptions extends WriteOptions {
+  readonly undoes?: Only
   /** What the decision will look at, as far as it is known. */
   readonly looksAt?: readonly Named[]
 }
+
+const NO_LOG = { lineage: '', epoch: 0 }
 
 /** How a committed change is answered; the store remembers it under the Idempotency-Key. */
 export type Present = (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
@@ -177,17 +181,18 @@ export class AdminService {
   /** Check, append, answer, wait: what every change has in common. */
   async change(decided: Decide, options: ChangeOptions, present: Present): Promise<Answer> {
     const { store } = this.deps
-    const { waitMs, looksAt = [] } = options
+    const { waitMs, looksAt = [], undoes } = options
     const waits = waitMs !== undefined && !options.dryRun
     // Asked before the write: once it is committed, no trouble may turn it into an error.
-    const lineage = waits ? (await store.head()).lineage : ''
+    const { lineage, epoch } = waits ? await store.head() : NO_LOG
     let drafts: readonly Draft[] = []
     const outcome = await store.write({
       intent: options.intent,
       idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
       looksAt,
-      checks: checksFor(options.intent.actor),
+      ...(undoes ? { undoes } : {}),
+      checks: checksFor(options.intent),
       decide: (snapshot, past) => {
         const result = this.#resealing.renewed(decided)(snapshot, past)
         drafts = result.ok ? result.value : []
@@ -199,7 +204,7 @@ export class AdminService {
     const { revision } = outcome
     const answer = this.#answers.opened(outcome.answer)
     if (!waits) return { ...answer, revision }
-    const convergence = await this.#wait(drafts, { lineage, revision }, waitMs)
+    const convergence = await this.#wait(drafts, { lineage, epoch, revision }, waitMs)
     return { ...answer, revision, convergence }
   }
 
@@ -228,6 +233,11 @@ export class AdminService {
   async between(from: string, to: string | undefined): Promise<Between> {
     const [first = 0, last] = [await this.revisionOf(from), await this.revisionOf(to)]
     const found = await this.deps.store.between(first, last)
+    if (found === 'too many') {
+      throw refused('validation_failed', 'too much differs; ask for a shorter way', [
+        { path: 'from', message: 'expected a revision with fewer changes until the other' },
+      ])
+    }
     if (found) return found
     throw noSuchRevision(Math.max(first, last ?? 0))
   }

@@ -1,5 +1,5 @@
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common'
-import { decideRollback, diff } from '@signalbox/control'
+import { ROLLED_BACK, decideRollback, diff } from '@signalbox/control'
 import { DEFINITIONS, type FieldProblem, type Named, RESOURCES } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { type Decide } from './check.ts'
@@ -76,7 +76,9 @@ export class TimeController {
       if (!past) throw new Error('a rollback is decided on what is rolled back')
       return back(now, past)
     }
-    respond(reply, await this.service.change(decided, { ...options, intent }, presentRevision))
+    const undoes = only ? { named: only } : { kinds: ROLLED_BACK }
+    const how = { ...options, intent, undoes }
+    respond(reply, await this.service.change(decided, how, presentRevision))
   }
 }
 

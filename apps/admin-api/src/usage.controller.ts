@@ -103,6 +103,9 @@ function readStatus(text: string | undefined): RequestFilter['status'] {
   return { from: Number(text), to: Number(text) }
 }
 
+/** The end of the year 9999: Postgres knows later times, nobody makes records in them. */
+const AT_MS_MAX = 253_402_300_799_999
+
 function cursorOf({ atMs, proxy, id }: RequestPlace): string {
   return Buffer.from(JSON.stringify([atMs, proxy, id])).toString('base64url')
 }
@@ -112,7 +115,7 @@ function readPlace(text: string | undefined): RequestPlace | undefined {
   try {
     const value = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[]
     const [atMs, proxy, id] = value
-    const isTime = typeof atMs === 'number' && !Number.isNaN(new Date(atMs).getTime())
+    const isTime = typeof atMs === 'number' && atMs >= 0 && atMs <= AT_MS_MAX
     const texts = [proxy, id].every(
       (one) => typeof one === 'string' && one.isWellFormed() && !one.includes('\0'),
     )

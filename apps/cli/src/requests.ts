@@ -4,6 +4,7 @@ import { renderChanges } from './changes.ts'
 import { type Context } from './context.ts'
 import { type Candidate } from './explain.ts'
 import { EXIT, type ExitCode } from './failure.ts'
+import { plain } from './paint.ts'
 import { table } from './table.ts'
 import { sinceOf } from './time.ts'
 
@@ -73,7 +74,8 @@ function renderExplained(found: ExplainedRequest): string {
   })
   const end = elsewhere?.picked ? `goes to ${elsewhere.picked.backend}` : elsewhere?.outcome
   const other = elsewhere ? [`\nat revision ${elsewhere.revision} it ${end ?? '-'}\n`] : []
-  return [`${lines.join('\n')}\n`, ...tries, ...other].join('').trimEnd()
+  // Names in it are a client's: a terminal must not obey them.
+  return [`${lines.map(plain).join('\n')}\n`, ...tries, ...other].join('').trimEnd()
 }
 
 function rounded(ms: number): string {

@@ -8,6 +8,7 @@ import {
   type Named,
   type Refusal,
   type ResourceName,
+  RESOURCES,
   type Result,
   type Snapshot,
   type Spec,
@@ -21,6 +22,8 @@ import { draftsOf, openView } from './view.ts'
  * Only by name.
  */
 const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings', 'secret']
+/** What a rollback of everything brings back. */
+export const ROLLED_BACK = RESOURCES.filter((name) => !WHO_MAY.includes(name))
 
 /** A state of the past: of all that was changed since, which is `touched`. */
 export interface RollbackTarget {

@@ -56,8 +56,9 @@ export function widens(drafts: readonly Draft[], now: Snapshot): string | undefi
 }
 
 function widensOrigins({ origins }: SpecOf['secret'], before: SpecOf['secret']): boolean {
-  // None at all is not wider: then an admin has to say where.
-  return origins?.some((origin) => !before.origins?.includes(origin)) ?? false
+  // None at all: who refers to it already may then send it anywhere.
+  if (origins === undefined) return before.origins !== undefined
+  return origins.some((origin) => !before.origins?.includes(origin))
 }
 
 /** Whether a backend sends its secret where it did not send the same one before. */

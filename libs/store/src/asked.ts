@@ -4,6 +4,7 @@ import {
   type Draft,
   err,
   type Named,
+  refuse,
   type Refusal,
   type Resource,
   type ResourceName,
@@ -12,7 +13,7 @@ import {
   snapshotFrom,
 } from '@signalbox/model'
 import type pg from 'pg'
-import { type Past, readPast } from './past.ts'
+import { type Past, readPast, TOUCHED_MAX } from './past.ts'
 import { type Held, readNamed } from './held.ts'
 import { readWholeCollection } from './read.ts'
 import { type WriteRequest } from './store.ts'
@@ -33,6 +34,11 @@ export interface Decided {
   readonly seen: Snapshot
 }
 
+const TOO_MANY = refuse(
+  'admin_body_too_large',
+  `more than ${TOUCHED_MAX} resources were changed since; name those that are to come back`,
+)
+
 /** Runs a decision on the state that the lock froze. */
 export async function decideAsking(
   client: pg.ClientBase,
@@ -40,8 +46,10 @@ export async function decideAsking(
 ): Promise<Decided> {
   const asked = new Map([...held.large].map((name) => [name, new Asked()]))
   const { undoesAfter } = request.intent
+  const only = request.undoes ?? {}
   const past =
-    undoesAfter === undefined ? null : await readPast(client, { fleet, held, undoesAfter })
+    undoesAfter === undefined ? null : await readPast(client, { fleet, held, undoesAfter, only })
+  if (past === 'too many') return { result: err(TOO_MANY), seen: held.snapshot }
   await answer(client, {
     fleet,
     asked,

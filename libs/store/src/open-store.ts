@@ -87,9 +87,11 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       return outcome
     },
     keepEpoch: async (cause) => {
-      const reason = await queue.enter(() => keepEpoch(writer, cause))
-      if (reason) tell()
-      return reason ?? null
+      const done = await queue.enter(async () => ({ reason: await keepEpoch(writer, cause) }))
+      // Not to be taken for "nothing was to be done".
+      if (!done) throw new DatabaseUnavailable('too many writes wait: no epoch was begun')
+      if (done.reason !== null) tell()
+      return done.reason
     },
     onAppend: (listener) => {
       listeners.add(listener)

@@ -10,10 +10,16 @@ import type pg from 'pg'
 import { inReadTransaction } from './database.ts'
 import { type Held, inParts } from './held.ts'
 import { headAt, readHeadOf, type Source } from './read.ts'
+import { type Only } from './store.ts'
 import { resourceOf, type ResourceRow } from './rows.ts'
 
+/** More resources than this are not compared or brought back in one call. */
+export const TOUCHED_MAX = 50_000
 const TOUCHED = `SELECT DISTINCT resource, id FROM event
-  WHERE fleet = $1 AND revision > $2 AND revision <= $3 ORDER BY resource, id`
+  WHERE fleet = $1 AND revision > $2 AND revision <= $3
+  AND ($4::text[] IS NULL OR resource = ANY ($4))
+  AND ($5::text[] IS NULL OR (resource, id) IN (SELECT * FROM unnest($5::text[], $6::text[])))
+  ORDER BY resource, id LIMIT ${TOUCHED_MAX + 1}`
 /** The last event of each named resource at or before a revision; created_at is its creation's. */
 const NAMED_THEN = `SELECT last.resource, last.id, last.version, last.revision, last.schema,
     last.spec,
@@ -45,13 +51,22 @@ export interface Between {
   readonly after: Snapshot
 }
 
+interface PastAsked {
+  readonly fleet: string
+  readonly held: Held
+  readonly undoesAfter: number
+  readonly only: Only
+}
+
 /** The past to which a rollback leads. The caller holds the log's lock. */
 export async function readPast(
   client: pg.ClientBase,
-  { fleet, held, undoesAfter }: { fleet: string; held: Held; undoesAfter: number },
-): Promise<Past> {
+  { fleet, held, undoesAfter, only }: PastAsked,
+): Promise<Past | 'too many'> {
   const now = held.snapshot.head
-  const touched = await readTouched(client, { fleet, after: undoesAfter, last: now.revision })
+  const span = { fleet, after: undoesAfter, last: now.revision }
+  const touched = await readTouched(client, { ...span, ...only })
+  if (touched.length > TOUCHED_MAX) return 'too many'
   const head = await headAt(client, { fleet, asOf: undoesAfter, now })
   return { touched, snapshot: await readThen(client, { fleet, head, named: touched }) }
 }
@@ -61,13 +76,14 @@ export async function readBetween(
   { pool, fleet }: Source,
   from: number,
   to?: number,
-): Promise<Between | null> {
+): Promise<Between | 'too many' | null> {
   return inReadTransaction(pool, async (client) => {
     const now = await readHeadOf(client, fleet)
     const end = to ?? now.revision
     if (from > now.revision || end > now.revision) return null
     const [after, last] = [Math.min(from, end), Math.max(from, end)]
     const named = await readTouched(client, { fleet, after, last })
+    if (named.length > TOUCHED_MAX) return 'too many'
     const stateAt = async (asOf: number) => {
       const head = await headAt(client, { fleet, asOf, now })
       return readThen(client, { fleet, head, named })
@@ -91,9 +107,12 @@ export async function readResourceAt<Name extends ResourceName>(
 
 async function readTouched(
   client: pg.ClientBase,
-  { fleet, after, last }: { fleet: string; after: number; last: number },
+  { fleet, after, last, kinds, named }: { fleet: string; after: number; last: number } & Only,
 ): Promise<readonly Named[]> {
-  const { rows } = await client.query<Named>(TOUCHED, [fleet, after, last])
+  const resources = named?.map(({ resource }) => resource) ?? null
+  const ids = named?.map(({ id }) => id) ?? null
+  const values = [fleet, after, last, kinds ?? null, resources, ids]
+  const { rows } = await client.query<Named>(TOUCHED, values)
   return rows
 }
 

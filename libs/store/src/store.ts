@@ -56,6 +56,12 @@ export interface KeptAnswer {
   readonly body: string
 }
 
+/** A part of what was changed: of these kinds, or these alone. */
+export interface Only {
+  readonly kinds?: readonly ResourceName[]
+  readonly named?: readonly Named[]
+}
+
 export interface WriteRequest {
   readonly intent: Intent
   readonly idempotency: RequestKey | null
@@ -68,6 +74,8 @@ export interface WriteRequest {
   readonly decide: (snapshot: Snapshot, past: Past | null) => Result<readonly Draft[], Refusal>
   /** Pure, as decide(): why what was decided may not be, each asked in a turn of its own. */
   readonly checks?: readonly Check[]
+  /** Of what was changed since `intent.undoesAfter`: what may be brought back. All by default. */
+  readonly undoes?: Only
   /** What it will look at, as far as that is known: it saves a run. */
   readonly looksAt?: readonly Named[]
   /**
@@ -196,7 +204,7 @@ export interface Store {
    * The states at two revisions (the second: now, where it is not given), each only with what was
    * changed between them; null where the log does not reach so far.
    */
-  between(from: number, to?: number): Promise<Between | null>
+  between(from: number, to?: number): Promise<Between | 'too many' | null>
   /** One page of a collection; null where the log does not reach to `asOf`. */
   page<Name extends ResourceName>(name: Name, query: PageQuery): Promise<Page<Name> | null>
   revisions(filter: RevisionFilter): Promise<readonly RevisionRecord[]>
