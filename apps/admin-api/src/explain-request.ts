@@ -64,22 +64,29 @@ export function explainElsewhere({ model, attempts }: KeptRequest, recorded: Und
     if (reason === 'full') return { ...standIn(id), inFlight: Number.MAX_SAFE_INTEGER }
     return { ...standIn(id), eligible: reason === undefined }
   })
-  const context = { live, nowMs: 0, random: () => 0, tried: [] }
+  const { hash, place } = attempts[0]?.inputs ?? {}
+  const context = { live, nowMs: 0, random: () => 0, tried: [], hash, ...(place ? { place } : {}) }
   return explain(model ?? '', { ...under, table, context })
 }
 
-/** Backends that the first pick found down or full. */
+/** Backends that the first pick of each route found down, left alone or full. */
 function unusableAt(
   model: string,
   attempts: KeptRequest['attempts'],
   under: Under,
 ): ReadonlyMap<string, string> {
-  if (attempts.length === 0) return new Map()
-  const { table } = compile(under.snapshot, under.discovered)
-  const { inexact, explanation } = explainRecorded({ model, attempts, at: 0 }, { ...under, table })
-  if (inexact !== null) return new Map()
-  const found = explanation.candidates.filter(
-    ({ reason }) => reason === 'down' || reason === 'full',
+  const firsts = attempts.flatMap(({ route }, at) =>
+    at === 0 || route !== attempts[at - 1]?.route ? [at] : [],
   )
-  return new Map(found.map(({ backend, reason }) => [backend, reason]))
+  const found = firsts.flatMap((at) => {
+    const { table } = compile(under.snapshot, under.discovered)
+    const { inexact, explanation } = explainRecorded({ model, attempts, at }, { ...under, table })
+    return inexact === null ? explanation.candidates : []
+  })
+  return new Map(
+    found
+      .filter(({ reason }) => UNUSABLE.has(reason))
+      .map(({ backend, reason }) => [backend, reason]),
+  )
 }
+const UNUSABLE: ReadonlySet<string> = new Set(['down', 'ejected', 'full'])

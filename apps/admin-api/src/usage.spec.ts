@@ -59,8 +59,8 @@ describe('POST /explain of a recorded request', () => {
     const { status, json } = await explain({ requestId: 'r-two' })
     expect([status, json.replayed, json.why, json.revision]).toEqual([200, true, null, revision])
     expect(json.attempts.map(reasonsOf)).toEqual([
-      ['b1 not_looked_at', 'b2 down', 'b3 picked'],
-      ['b1 picked', 'b2 not_looked_at', 'b3 tried'],
+      ['b1 kept', 'b2 down', 'b3 picked'],
+      ['b1 picked', 'b2 down', 'b3 tried'],
     ])
     expect(json.attempts[0]).toMatchObject({ outcome: 'upstream_connect_failed', replayed: true })
     expect(json.request).toMatchObject({ requestId: 'r-two', backend: 'b1', status: 200 })

@@ -34,6 +34,7 @@ interface ExplainedRequest {
     readonly ms: number
     readonly replayed: boolean
     readonly why: string | null
+    readonly route: { readonly id: string; readonly found: string } | null
     readonly candidates: readonly Candidate[]
   }[]
   readonly elsewhere?: {
@@ -67,9 +68,11 @@ function renderExplained(found: ExplainedRequest): string {
     ...(matches > 1 ? [`the newest of ${matches} requests of this id`] : []),
   ]
   const tries = attempts.map((attempt, n) => {
-    const { backend, outcome, ms, candidates } = attempt
+    const { backend, outcome, ms, route, candidates } = attempt
     const rows = candidates.map((one) => [one.tier, one.backend, one.model, one.weight, one.reason])
-    const head = `attempt ${n + 1}: ${backend ?? 'nobody'}, ${outcome} after ${rounded(ms)} ms`
+    const under = route?.found === 'fallback' ? ` under the fallback ${route.id}` : ''
+    const end = `${backend ?? 'nobody'}, ${outcome} after ${rounded(ms)} ms`
+    const head = `attempt ${n + 1}${under}: ${end}`
     return `\n${head}\n${table(['TIER', 'BACKEND', 'MODEL', 'WEIGHT', 'WHY'], rows)}`
   })
   const end = elsewhere?.picked ? `goes to ${elsewhere.picked.backend}` : elsewhere?.outcome

@@ -58,25 +58,22 @@ async function attempts(
 ): Promise<Failure | undefined> {
   const { clock, random, place } = pipeline
   const { route, routing, hasNext } = trying
+  const { attempted } = passage
   const retries = new Retries(pipeline, trying)
   const hash = affinityOf(route.policy, passage, trying)
   const tried: number[] = []
   let last: Failed | undefined
-  /** Backends are asked that this request has asked before. */
-  let again = false
   for (;;) {
     // It may have left while nobody listened for that; then no backend need do the work.
     if (passage.response.destroyed) return CLIENT_LEFT
     const context = { live: routing.live, nowMs: clock.monotonicMs(), random, tried, hash, place }
-    const { target, inputs: own } = record(route, context)
-    // It would be read as if it were of the route that was asked for, and of its first round.
-    const inputs = passage.fallback === null && !again ? own : null
+    const { target, inputs } = record(route, context)
     if (!target) {
       // Only a refusal in words may be over in a moment; where nobody listens, nobody will soon.
-      again = last?.status !== undefined && tried.length > 0 && !hasNext
+      const again = last?.status !== undefined && tried.length > 0 && !hasNext
       if (!last || !again) {
         const code = whyNone(route, context)
-        passage.attempted.push({ backend: null, outcome: code, ms: 0, inputs })
+        attempted.push({ ...under(route, passage), backend: null, outcome: code, ms: 0, inputs })
         return last?.failure ?? noTarget(route, code)
       }
       const facts = { retries: retries.made, askedMs: last.askedMs ?? 0 }
@@ -118,10 +115,16 @@ async function counted(
   const outcome = ended.kind === 'answered' ? 'answered' : reasonOf(ended)
   const durationMs = clock.monotonicMs() - startMs
   metrics.attempt({ backend, outcome, durationMs })
-  passage.attempted.push({ backend, outcome, ms: toMicroseconds(durationMs), inputs })
+  const ms = toMicroseconds(durationMs)
+  passage.attempted.push({ ...under(trying.route, passage), backend, outcome, ms, inputs })
   // Counted before: a removed backend takes its series with it.
   if (passage.live) pipeline.configuration.reap(passage.live)
   return ended
+}
+
+/** A record says only which fallback it was. */
+function under({ id }: CompiledRoute, { route }: Passage): { route?: string } {
+  return id === route?.id ? {} : { route: id }
 }
 
 function reasonOf({ failure, status }: Failed): string {

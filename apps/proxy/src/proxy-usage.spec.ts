@@ -62,6 +62,22 @@ describe('a request', () => {
     ])
   })
 
+  it('that a fallback route took is recorded with whose attempt each was', async () => {
+    const all = storing()
+    await apply('backend', 'b0', { kind: 'vllm', url: 'http://127.0.0.1:1', models: [] })
+    const to = (id: string) => [{ targets: [{ backend: id, model: 'm1' }] }]
+    await apply('route', 'spare', { tiers: to('b1') })
+    await apply('route', 'main', { tiers: to('b0'), fallbacks: ['spare'] })
+    await (await chat({ ...hello, model: 'main' }, { 'x-request-id': 'r-f' })).text()
+    const { route, attempts } = await recordOf(all, 'r-f')
+    expect([route, ...attempts.map((one) => [one.route, one.backend, one.outcome])]).toEqual([
+      'main',
+      [undefined, 'b0', 'upstream_connect_failed'],
+      [undefined, null, 'no_backend'],
+      ['spare', 'b1', 'answered'],
+    ])
+  })
+
   it('that was refused is recorded with why', async () => {
     const all = storing()
     await chat({ ...hello, model: 'nobody-has-it' }, { 'x-request-id': 'r-3' })

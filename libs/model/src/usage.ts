@@ -18,30 +18,56 @@ export const TOKENS_UNKNOWN: Tokens = {
 
 /**
  * What a pick was decided on, as far as it looked: enough to make it again under the same table.
- * Written by libs/routing record.ts, which is the only reader as well. Targets are named by their
- * place: counted from 0 through all tiers of the route.
+ * Written by libs/routing record.ts, and read by its replay.ts alone. Targets are named by their
+ * place: counted from 0 through all tiers of the route. What is not there is as in a fresh table,
+ * or up, idle and never measured.
  */
 export interface PickInputs {
   readonly v: 1
   readonly strategy: string
   /** The tier that was picked from; -1: nothing could be used. */
   readonly tier: number
+  /** Tiers that were looked at, where these are not all up to `tier`. */
+  readonly tiers?: number
   /** fingerprintOfRoute(): whether another table has the same targets in the same order. */
   readonly of: number
-  /** Where round robin stood, where that is not 0. */
-  readonly cursor?: number
-  /** Turns of the tier, and of each of its groups, before the pick; empty: nobody had one. */
-  readonly turns?: readonly (readonly number[])[]
+  /** What tiers kept from the picks before. */
+  readonly kept?: readonly KeptOfTier[]
   /** Random numbers that were drawn, in order. */
   readonly draws?: readonly number[]
-  /** Of those compared by cost: place, requests in flight, latency in ms (null: no sample yet). */
+  /** What the policy's hash is taken of, hashed. */
+  readonly hash?: number
+  /** Labels of the proxy by which near and far are told. */
+  readonly place?: Readonly<Record<string, string>>
+  /** Where it counts: place, requests in flight, latency in ms (null: no sample yet). */
   readonly costs?: readonly (readonly [number, number, number | null])[]
-  /** Places that were looked at and not up, or without room. */
+  /** Places that probes found down, or without room. */
   readonly down?: readonly number[]
   readonly full?: readonly number[]
+  /** Left alone by their breakers: because of failures, or because nobody listened there. */
+  readonly ejected?: readonly number[]
+  readonly unreached?: readonly number[]
+  /** In slow start: place, and the part of its share that it got. */
+  readonly slow?: readonly (readonly [number, number])[]
+  /** Ids of the backends that this request was not to try again. */
+  readonly tried?: readonly string[]
+}
+
+export interface KeptOfTier {
+  readonly tier: number
+  /** Under Locality: how many levels are nearer. */
+  readonly level?: number
+  /** Where round robin stood. */
+  readonly cursor?: number
+  /** Whose turn it was: among the groups, then in each group. */
+  readonly turns?: readonly (readonly number[])[]
+  /** A survey used again: load, usable weight, weight, in service, up, ejected, picks left, age. */
+  readonly survey?: readonly number[]
 }
 
 export interface AttemptRecord {
+  /** The fallback route that it was made for; left out where it was the request's own route. */
+  readonly route?: string | undefined
   /** Null: no backend could be picked; then `outcome` says why. */
   readonly backend: string | null
   /** `answered`, or a failure's code. */
@@ -88,6 +114,7 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
 const ms = z.number().min(0).max(Number.MAX_SAFE_INTEGER)
 const tokens = count.nullable()
 const attempt = z.object({
+  route: name.optional(),
   backend: name.nullable(),
   outcome: name,
   ms,

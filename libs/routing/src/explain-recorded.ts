@@ -17,27 +17,32 @@ export interface AttemptAsked {
   readonly at: number
 }
 
-/** A recorded attempt's decision made again. The table must be one that nobody else picks from. */
+/**
+ * A recorded attempt's decision made again, under the route that it was made for. The table must be
+ * one that nobody else picks from.
+ */
 export function explainRecorded(
   { model, attempts, at }: AttemptAsked,
-  known: Omit<Explaining, 'context' | 'looked'>,
+  known: Omit<Explaining, 'context' | 'looked' | 'only'>,
 ): ExplainedAttempt {
   const { table } = known
-  const tried = attempts.slice(0, at).flatMap(({ backend }) => backend ?? [])
-  const { inputs = null, backend = null } = attempts[at] ?? {}
-  const route = match(table, model)
-  const prepared = route && prepare(table, route, { inputs, tried })
+  const { inputs = null, backend = null, route: fallback } = attempts[at] ?? {}
+  const route = fallback === undefined ? match(table, model) : table.routes.get(fallback)
+  const prepared = route && prepare(table, route, inputs)
+  const only = route ? { only: route } : {}
   if (!prepared?.ok) {
+    // As far as it is known: after a pause the same ones are asked again.
+    const tried = attempts.slice(0, at).filter((one) => one.route === fallback)
     const context = {
       live: table.backends.map(({ id }) => standIn(id)),
       nowMs: 0,
       random: () => 0,
-      tried: tried.flatMap((id) => table.backendById.get(id)?.index ?? []),
+      tried: tried.flatMap((one) => table.backendById.get(one.backend ?? '')?.index ?? []),
     }
-    const explanation = explain(model, { ...known, context })
+    const explanation = explain(model, { ...known, ...only, context })
     return { inexact: prepared?.error ?? 'other_targets', explanation }
   }
-  const explanation = explain(model, { ...known, ...prepared.value })
+  const explanation = explain(model, { ...known, ...only, ...prepared.value })
   const same = (explanation.picked?.backend ?? null) === backend
   return { inexact: same ? null : 'other_pick', explanation }
 }

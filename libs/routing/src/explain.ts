@@ -1,4 +1,5 @@
 import { type Snapshot } from '@signalbox/model'
+import { slowStartShare } from './breaker.ts'
 import { match } from './compile.ts'
 import { type Discovered } from './compile-routes.ts'
 import { pickFromRoute, whyNone } from './pick.ts'
@@ -19,6 +20,7 @@ export const REASONS = {
   tried: 'this request has tried it already',
   down: 'probes find it down',
   ejected: 'requests failed there: it is left alone for a time',
+  recovering: 'it was ejected lately, and gets less than its share for a while',
   over_share: 'it has its share of the requests in flight and a quarter more',
   farther: 'nearer ones have capacity',
   full: 'its connections and their queue, or its concurrency, are full',
@@ -46,8 +48,8 @@ export interface Explanation {
   readonly picked: Candidate | null
   readonly route: {
     readonly id: string
-    /** `implicit`: no route names the model, backends serve it. */
-    readonly found: 'route' | 'alias' | 'implicit'
+    /** `implicit`: no route names the model, backends serve it; `fallback`: of a recorded pick. */
+    readonly found: 'route' | 'alias' | 'implicit' | 'fallback'
     readonly policy: string
     readonly strategy: string
   } | null
@@ -64,6 +66,8 @@ export interface Explaining {
   readonly context: PickContext
   /** Where only of these something is known; otherwise of all. */
   readonly looked?: ReadonlySet<CompiledTarget>
+  /** The route that a recorded pick was made for: it alone is looked at, no fallback of it. */
+  readonly only?: CompiledRoute
 }
 
 /**
@@ -71,19 +75,19 @@ export interface Explaining {
  * looked at and what became of it. The table must be one that nobody else picks from.
  */
 export function explain(model: string, explaining: Explaining): Explanation {
-  const { table, context } = explaining
-  const route = match(table, model)
+  const { table, context, only } = explaining
+  const asked = match(table, model)
+  const route = only ?? asked
   const { revision } = table.head
   if (!route) {
     const nothing = { picked: null, route: null, fallback: null, candidates: [] }
     return { model, revision, outcome: 'model_not_found', ...nothing }
   }
-  // What was recorded is one route's.
-  const chain = explaining.looked ? [route] : fallbackChain(table, route)
-  const looks = lookAlong(chain, explaining)
+  const looks = lookAlong(only ? [only] : fallbackChain(table, route), explaining)
   const last = looks.at(-1)
   const candidates = looks.flatMap((one) => one.candidates)
-  const found = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
+  const named = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
+  const found = route === asked ? named : 'fallback'
   const { policyId: policy } = route
   return {
     model,
@@ -101,10 +105,8 @@ function lookAlong(chain: readonly CompiledRoute[], explaining: Explaining) {
   const looks = []
   for (const route of chain) {
     const { context, looked } = explaining
-    // Before the pick: it moves what the tiers keep, not what can be used.
-    const usableIn = route.tiers.map((tier) => tier.targets.some((one) => usable(one, context)))
-    const first = usableIn.indexOf(true)
     const target = pickFromRoute(route, context)
+    const first = route.tiers.findIndex(({ targets }) => target && targets.includes(target))
     const kept = candidatesOf({ route, first, target, context, looked })
     looks.push({ route, target, candidates: [...kept, ...disabledOf(route, explaining)] })
     if (target) break
@@ -114,7 +116,7 @@ function lookAlong(chain: readonly CompiledRoute[], explaining: Explaining) {
 
 interface Decided {
   readonly route: CompiledRoute
-  /** The first tier that can be used; -1: none. */
+  /** The tier that was picked from; -1: none. */
   readonly first: number
   readonly target: CompiledTarget | undefined
   readonly context: PickContext
@@ -123,7 +125,7 @@ interface Decided {
 
 function candidatesOf(decided: Decided): Candidate[] {
   return decided.route.tiers.flatMap(({ targets, groups }, tier) => {
-    const shares = sharesOf(groups, decided.context)
+    const shares = sharesOf(groups, { ...decided.context, atOnce: true })
     return targets.map((target): Candidate => {
       const { backend, model, weight } = target
       const share = shares.get(target) ?? 0
@@ -172,7 +174,9 @@ function strategyReason(
 ): Reason {
   const { strategy } = route.policy
   const compiled = route.tiers[tier]
-  const { hash, place } = context
+  const { hash, place, nowMs } = context
+  const breaker = context.live[target.backend.index]?.breaker
+  if (breaker && slowStartShare(breaker, nowMs) < 1) return 'recovering'
   if (strategy === 'Locality' && place && picked) {
     if (distance(target, place) > distance(picked, place)) return 'farther'
   }

@@ -22,6 +22,7 @@ export function weightedRoundRobin(
   filter: Filter,
 ): CompiledTarget | undefined {
   const { groups, state } = tier
+  context.watch?.moves(tier, 'turns')
   const [only] = groups
   if (groups.length === 1 && only) return memberInTurn(only, context, filter)
   const turns = (state.turns ??= openTurns(groups.map(({ weight }) => weight)))

@@ -25,6 +25,8 @@ export interface Levels {
 }
 
 const NOWHERE: Place = {}
+/** All that distance() looks at. */
+export const PLACE_LABELS = ['region', 'zone'] as const
 const LEVELS = [0, 1, 2]
 
 /** 0 in the same zone, 1 in the same region, 2 elsewhere. */
@@ -35,6 +37,13 @@ export function distance({ backend }: CompiledTarget, place: Place): number {
   if (otherRegion) return 2
   if (zone !== undefined && zone === place['zone']) return 0
   return region !== undefined && region === place['region'] ? 1 : 2
+}
+
+/** The levels as they look from there, with what they keep. */
+export function levelsOf(tier: CompiledTier, place: Place = NOWHERE): readonly CompiledTier[] {
+  let { levels } = tier.state
+  if (levels?.place !== place) levels = tier.state.levels = openLevels(tier, place)
+  return levels.tiers
 }
 
 function openLevels(tier: CompiledTier, place: Place): Levels {
@@ -56,10 +65,8 @@ export function nearest(
   context: PickContext,
   basic: BasicPick,
 ): CompiledTarget | undefined {
-  const { place = NOWHERE } = context
-  let { levels } = tier.state
-  if (levels?.place !== place) levels = tier.state.levels = openLevels(tier, place)
-  for (const level of levels.tiers) {
+  const levels = levelsOf(tier, context.place)
+  for (const level of levels) {
     const { usableWeight, weight } = surveyOf(level, context)
     const kept = weight === 0 ? 0 : (HEADROOM * usableWeight) / weight
     if (kept < 1 && context.random() >= kept) continue
@@ -67,7 +74,7 @@ export function nearest(
     if (target) return target
   }
   // Nobody further away could take what was sent there.
-  for (const level of levels.tiers) {
+  for (const level of levels) {
     const target = basic(level, context, usable)
     if (target) return target
   }

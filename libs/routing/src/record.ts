@@ -1,17 +1,23 @@
-import { type PickInputs, type PolicySpec, type Strategy } from '@signalbox/model'
+import { type KeptOfTier, type PickInputs, type PolicySpec } from '@signalbox/model'
 import { noteTurnsOf } from './in-turn.ts'
-import { latencyAt } from './latency.ts'
+import { PLACE_LABELS } from './locality.ts'
 import { pickFromRoute } from './pick.ts'
-import { COMPARE_ALL_MAX, DRAWS_MAX } from './least.ts'
+import { type Facts, FactsOf, hashes, type Mutable } from './pick-facts.ts'
+import { STRATEGY_BY_NAME } from './strategies.ts'
+import { type Survey } from './survey.ts'
 import { type CompiledRoute, type CompiledTarget, type CompiledTier } from './table.ts'
-import { hasRoom, isUp, type PickContext } from './usable.ts'
+import { type PickContext, type Watch } from './usable.ts'
 
 /*
- * A pick is a pure function of the table, of what it looks at in it (where round robin stands,
- * whose turn it is), of the live facts of the targets that it looks at, and of the numbers that it
- * draws. So a pick is recorded by noting these, and made again by putting them back and calling
- * the same function (replay.ts). What a strategy looks at is known from how it works: LOOKS has one
- * entry a strategy, and a strategy without one is recorded without inputs.
+ * A pick is a pure function of the table, of what its tiers keep from the picks before (where round
+ * robin stands, whose turn it is, a survey), of the live facts of the targets that it looks at, and
+ * of the numbers that it draws. So a pick is recorded by noting these, and made again by putting
+ * them back and calling the same function (replay.ts).
+ *
+ * Nothing here knows how a strategy works: who moves what a tier keeps says so before (Watch), and
+ * what is noted then is what was there. The facts of small tiers are noted whole, and only those
+ * that are out of the ordinary; of large tiers those of the targets that were looked at. A survey
+ * of a large tier reads all of it, so its sums are noted in place of what it read.
  */
 
 /** Targets that a record holds facts of; a pick that looked at more is recorded without inputs. */
@@ -19,239 +25,205 @@ export const LOOKED_AT_MAX = 64
 
 export interface Recorded {
   readonly target: CompiledTarget | undefined
-  /** Null: the strategy has no entry here, or it looked at more than a record holds. */
+  /** Null: it looked at more than a record holds. */
   readonly inputs: PickInputs | null
 }
 
-/** What was there before the pick, and what it did. */
-interface Looked {
-  readonly tier: CompiledTier
-  readonly policy: PolicySpec
-  readonly context: PickContext
-  readonly cursor: number
-  readonly draws: readonly number[]
-  /** Place in the tier of what was picked. */
-  readonly at: number
-}
-
-/** Places in the tier that a pick has looked at. */
-type Look = (looked: Looked) => readonly number[] | 'all'
-
-const LOOKS: Readonly<Partial<Record<Strategy, Look>>> = {
-  RoundRobin: upToPicked,
-  WeightedRoundRobin: () => 'all',
-  LeastLatency: comparedAndFallback,
-  LeastRequests: compared,
-  // Of those that its draws fell on, and in the end of all.
-  Random: () => 'all',
-}
-
-/** Whether replay() can make picks of this strategy again. */
+/** Whether this version knows the strategy, and so can make its picks again. */
 export function isRecorded(strategy: string): boolean {
-  return Object.hasOwn(LOOKS, strategy)
+  return Object.hasOwn(STRATEGY_BY_NAME, strategy)
 }
 
 /** pickFromRoute(), and what it was decided on. */
 export function record(route: CompiledRoute, context: PickContext): Recorded {
-  const { policy } = route
-  const look = LOOKS[policy.strategy]
-  if (!look) return { target: pickFromRoute(route, context), inputs: null }
-  const number = firstUsable(route, context)
-  const tier = route.tiers[number]
-  const before = {
-    v: 1,
-    strategy: policy.strategy,
-    tier: number,
-    of: fingerprintOfRoute(route),
-  } as const
-  if (!tier) {
-    const none = unusableOf(route, { upTo: route.tiers.length, context })
-    const target = pickFromRoute(route, context)
-    return { target, inputs: target ? null : none && { ...before, ...none } }
-  }
-  const cursor = tier.cursor.next
-  const turns = usesTurns(policy) ? turnsOf(tier) : undefined
-  const draws: number[] = []
-  const during = drawsFrom(policy) ? noting(context, draws) : context
-  const target = pickFromRoute(route, during)
-  const at = target ? tier.targets.indexOf(target) : -1
-  const places = look({ tier, policy, context, cursor, draws, at })
-  // A panic, or a backend in slow start, which is passed over by lot: rare, and not noted.
-  const isByLot = during.panic || (tier.state.survey?.starting ?? 0) > 0
-  if (isByLot || (target && at < 0)) return { target, inputs: null }
-  // Too many to copy; it does not matter unless they were used.
-  if (turns === 'many' && places === 'all') return { target, inputs: null }
-  const facts = factsOf(route, { number, places, context, costs: comparesCosts(policy) })
-  const inputs: PickInputs | null = facts && {
-    ...before,
-    ...(cursor === 0 || !usesCursor(policy) ? {} : { cursor }),
-    ...(Array.isArray(turns) ? { turns } : {}),
-    ...(draws.length === 0 ? {} : { draws }),
-    ...facts,
-  }
-  return { target, inputs }
+  const watcher = new Watcher(route, context)
+  const watched: PickContext = { ...context, random: watcher.random, watch: watcher }
+  const target = pickFromRoute(route, watched)
+  // Who asks next why nobody was found sees what the pick has seen.
+  context.panic = watched.panic ?? false
+  return { target, inputs: watcher.inputs(target) }
 }
 
-function usesTurns({ strategy, fallbackStrategy }: PolicySpec): boolean {
-  if (strategy === 'LeastLatency') return fallbackStrategy === 'WeightedRoundRobin'
-  return strategy === 'WeightedRoundRobin'
+interface Noted {
+  readonly of: CompiledTier
+  cursor?: number
+  turns?: readonly (readonly number[])[]
+  /** Null: taken anew, so that what was there before does not matter. */
+  survey?: readonly number[] | null
 }
 
-function usesCursor(policy: PolicySpec): boolean {
-  return !usesTurns(policy)
-}
-
-function drawsFrom({ strategy }: PolicySpec): boolean {
-  return DRAWING.has(strategy)
-}
-const DRAWING: ReadonlySet<string> = new Set(['LeastLatency', 'LeastRequests', 'Random'])
-
-function comparesCosts({ strategy }: PolicySpec): boolean {
-  return strategy === 'LeastLatency' || strategy === 'LeastRequests'
-}
-
-function noting(context: PickContext, draws: number[]): PickContext {
-  const random = () => {
-    const drawn = context.random()
-    draws.push(drawn)
+class Watcher implements Watch {
+  readonly #route: CompiledRoute
+  readonly #context: PickContext
+  readonly #draws: number[] = []
+  readonly #noted: Noted[] = []
+  /** Whether a tier is so large that its targets are not noted whole; and which were looked at. */
+  readonly #large: boolean
+  #looked: Set<CompiledTarget> | undefined
+  #tooMany = false
+  /** Tiers that were looked at, from the first on. */
+  #tiers = 0
+  readonly random = (): number => {
+    const drawn = this.#context.random()
+    this.#draws.push(drawn)
     return drawn
   }
-  return { ...context, random }
-}
 
-/** The tier that pickFromRoute() will pick from; -1: none. Usually one look. */
-function firstUsable({ tiers }: CompiledRoute, context: PickContext): number {
-  for (let number = 0; number < tiers.length; number++) {
-    for (const target of tiers[number]?.targets ?? []) {
-      // Not usable(): that draws lots for slow start.
-      const live = context.live[target.backend.index]
-      if (live && isUp(target, live, context) && hasRoom(target, live)) return number
+  constructor(route: CompiledRoute, context: PickContext) {
+    this.#route = route
+    this.#context = context
+    this.#large = route.tiers.some(({ targets }) => targets.length > LOOKED_AT_MAX)
+  }
+
+  moves(tier: CompiledTier, what: 'cursor' | 'turns'): void {
+    const noted = this.#of(tier)
+    if (what === 'cursor') noted.cursor ??= tier.cursor.next
+    else if (tier.targets.length > LOOKED_AT_MAX) this.#tooMany = true
+    else noted.turns ??= noteTurnsOf(tier)
+  }
+
+  surveys(tier: CompiledTier, survey: Survey, taken: boolean): void {
+    const number = this.#route.tiers.indexOf(tier)
+    if (number >= this.#tiers) this.#tiers = number + 1
+    const small = tier.targets.length <= LOOKED_AT_MAX
+    // What was there before does not matter, and there is nothing to look for in it.
+    if (taken && small && number >= 0) {
+      if (survey.picksLeft > 1) this.#of(tier).survey ??= null
+      return
     }
-  }
-  return -1
-}
-
-type Noted = readonly (readonly number[])[]
-
-function turnsOf(tier: CompiledTier): Noted | 'many' | undefined {
-  if (tier.targets.length > LOOKED_AT_MAX) return 'many'
-  const turns = noteTurnsOf(tier)
-  return turns.every(({ length }) => length === 0) ? undefined : turns
-}
-
-/** Round robin walks from its cursor to what it picks. */
-function upToPicked({ tier: { targets }, cursor, at }: Looked): readonly number[] {
-  const start = cursor % targets.length
-  const steps = ((at - start + targets.length) % targets.length) + 1
-  return Array.from({ length: steps }, (_, step) => (start + step) % targets.length)
-}
-
-/** All of few; of many those drawn. */
-function compared({ tier: { targets }, draws }: Looked): readonly number[] | 'all' {
-  // Where so many draws were blind, the tier was walked through.
-  if (targets.length <= COMPARE_ALL_MAX || draws.length >= DRAWS_MAX) return 'all'
-  return [...new Set(draws.map((one) => Math.floor(one * targets.length)))]
-}
-
-/** And where nothing was measured, what the fallback looks at. */
-function comparedAndFallback(looked: Looked): readonly number[] | 'all' {
-  const { tier, policy, context, at } = looked
-  const { targets } = tier
-  const drawn = compared(looked)
-  if (drawn === 'all') return 'all'
-  const picked = targets[at]
-  const live = picked && context.live[picked.backend.index]
-  if (!live || live.samples > 0) return drawn
-  if (policy.fallbackStrategy !== 'RoundRobin') return 'all'
-  return [...new Set([...drawn, ...upToPicked(looked)])]
-}
-
-type Unusable = Pick<PickInputs, 'down' | 'full'>
-type Facts = Pick<PickInputs, 'down' | 'full' | 'costs'>
-
-interface FactsAsked {
-  /** Of the tier that was picked from. */
-  readonly number: number
-  readonly places: readonly number[] | 'all'
-  readonly context: PickContext
-  readonly costs: boolean
-}
-
-function factsOf(
-  route: CompiledRoute,
-  { number, places, context, costs: wanted }: FactsAsked,
-): Facts | null {
-  const above = number === 0 ? NOTHING : unusableOf(route, { upTo: number, context })
-  const targets = route.tiers[number]?.targets ?? []
-  const length = places === 'all' ? targets.length : places.length
-  if (!above || length > LOOKED_AT_MAX) return null
-  const offset = offsetOf(route, number)
-  const found = new Unusables(above)
-  const costs: [number, number, number | null][] = []
-  for (let step = 0; step < length; step++) {
-    const place = places === 'all' ? step : (places[step] ?? 0)
-    const target = targets[place]
-    if (!target) continue
-    const can = found.look(target, offset + place, context)
-    const live = context.live[target.backend.index]
-    if (!wanted || !can || !live) continue
-    costs.push([
-      offset + place,
-      live.inFlight,
-      live.samples > 0 ? latencyAt(live, context.nowMs) : null,
-    ])
-  }
-  return { ...found.all(), ...(costs.length > 0 ? { costs } : {}) }
-}
-
-const NOTHING: Unusable = {}
-
-/** All targets of the tiers before one: none of them can be used. Null: too many, or one can. */
-function unusableOf(
-  { tiers }: CompiledRoute,
-  { upTo, context }: { readonly upTo: number; readonly context: PickContext },
-): Unusable | null {
-  const found = new Unusables(NOTHING)
-  let place = 0
-  for (const { targets } of tiers.slice(0, upTo)) {
-    if (place + targets.length > LOOKED_AT_MAX) return null
-    for (const target of targets) if (found.look(target, place++, context)) return null
-  }
-  return found.all()
-}
-
-class Unusables {
-  #down: number[] | undefined
-  #full: number[] | undefined
-
-  constructor({ down, full }: Unusable) {
-    this.#down = down && [...down]
-    this.#full = full && [...full]
+    const noted = this.#of(tier)
+    if (!taken) noted.survey ??= noteSurvey(survey, this.#context.nowMs - survey.atMs)
+    else if (small) {
+      noted.survey ??= null
+      for (const target of tier.targets) this.looks(target)
+    } else if (noted.survey !== undefined) this.#tooMany = true
+    // As if it had been taken just before, and this pick had found it.
+    else noted.survey = noteSurvey({ ...survey, picksLeft: survey.picksLeft + 1 }, 0)
   }
 
-  /** Whether it can be used. That one drains or was tried is known from elsewhere. */
-  look(target: CompiledTarget, place: number, context: PickContext): boolean {
-    const live = context.live[target.backend.index]
-    if (target.weight === 0 || context.tried.includes(target.backend.index)) return false
-    if (!live || !isUp(target, live, context)) (this.#down ??= []).push(place)
-    else if (!hasRoom(target, live)) (this.#full ??= []).push(place)
-    else return true
-    return false
+  looks(target: CompiledTarget): void {
+    if (!this.#large) return
+    const looked = (this.#looked ??= new Set())
+    if (looked.size <= LOOKED_AT_MAX) looked.add(target)
   }
 
-  all(): Unusable {
-    return {
-      ...(this.#down ? { down: this.#down } : {}),
-      ...(this.#full ? { full: this.#full } : {}),
+  #of(tier: CompiledTier): Noted {
+    for (const noted of this.#noted) if (noted.of === tier) return noted
+    const noted: Noted = { of: tier }
+    this.#noted.push(noted)
+    return noted
+  }
+
+  inputs(target: CompiledTarget | undefined): PickInputs | null {
+    const { policy, tiers } = this.#route
+    const facts = this.#tooMany ? null : this.#facts()
+    if (!facts) return null
+    const isIn = ({ targets }: CompiledTier) => target !== undefined && targets.includes(target)
+    const tier = target && tiers.length === 1 ? 0 : tiers.findIndex(isIn)
+    const { tried, hash, live } = this.#context
+    const place = placeOf(policy, this.#context)
+    const ordinary = tier < 0 ? tiers.length : tier + 1
+    // Runs for every attempt: one member after the other costs half of as many spreads.
+    const inputs: Mutable<PickInputs> = {
+      v: 1,
+      strategy: policy.strategy,
+      tier,
+      of: fingerprintOfRoute(this.#route),
     }
+    if (this.#tiers !== ordinary) inputs.tiers = this.#tiers
+    const kept = this.#kept()
+    if (kept.length > 0) inputs.kept = kept
+    if (this.#draws.length > 0) inputs.draws = this.#draws
+    if (hash !== undefined && hashes(policy)) inputs.hash = hash
+    if (place) inputs.place = place
+    if (tried.length > 0) inputs.tried = tried.flatMap((index) => live[index]?.id ?? [])
+    return Object.assign(inputs, facts)
+  }
+
+  #kept(): readonly KeptOfTier[] {
+    const kept: KeptOfTier[] = []
+    for (const { of, cursor = 0, turns, survey } of this.#noted) {
+      const moved = turns?.some(({ length }) => length > 0)
+      if (cursor === 0 && !moved && !survey) continue
+      const one: Mutable<KeptOfTier> = this.#nameOf(of)
+      if (cursor > 0) one.cursor = cursor
+      if (turns && moved) one.turns = turns
+      if (survey) one.survey = survey
+      kept.push(one)
+    }
+    return kept
+  }
+
+  #nameOf(tier: CompiledTier): Pick<KeptOfTier, 'tier' | 'level'> {
+    const { tiers } = this.#route
+    const number = tiers.indexOf(tier)
+    if (number >= 0) return { tier: number }
+    const over = tiers.findIndex(({ state }) => state.levels?.tiers.includes(tier))
+    return { tier: over, level: tiers[over]?.state.levels?.tiers.indexOf(tier) ?? 0 }
+  }
+
+  /** Null: too many. */
+  #facts(): Facts | null {
+    const facts = new FactsOf(this.#route.policy, this.#context)
+    let offset = 0
+    let count = 0
+    for (let number = 0; number < this.#tiers; number++) {
+      const { targets } = this.#route.tiers[number] ?? NO_TIER
+      if (targets.length > LOOKED_AT_MAX) {
+        for (const target of this.#looked ?? []) {
+          const place = placesOf(this.#route).get(target) ?? -1
+          if (place < offset || place >= offset + targets.length) continue
+          facts.look(target, place, true)
+          count += 1
+        }
+      } else {
+        let place = offset
+        for (const target of targets) facts.look(target, place++, false)
+        count += targets.length
+      }
+      if (count > LOOKED_AT_MAX) return null
+      offset += targets.length
+    }
+    return facts.all
   }
 }
 
-/** Of a tier's first target: its place among all of the route. */
-export function offsetOf({ tiers }: CompiledRoute, number: number): number {
-  let offset = 0
-  for (let at = 0; at < number; at++) offset += tiers[at]?.targets.length ?? 0
-  return offset
+const NO_TIER = { targets: [] }
+
+function noteSurvey(survey: Survey, ageMs: number): readonly number[] {
+  const { load, usableWeight, weight, inService, up, ejected, picksLeft } = survey
+  return [load, usableWeight, weight, inService, up, ejected, picksLeft, ageMs]
+}
+
+type Place = NonNullable<PickInputs['place']>
+/** What a record says of a proxy's labels: worked out once, as they are always the same object. */
+const places = new WeakMap<Place, Place>()
+
+function placeOf({ strategy }: PolicySpec, { place }: PickContext): Place | undefined {
+  if (strategy !== 'Locality' || !place) return undefined
+  let known = places.get(place)
+  if (!known) {
+    known = Object.fromEntries(
+      PLACE_LABELS.flatMap((name) => {
+        const value = place[name]
+        return value === undefined ? [] : [[name, value]]
+      }),
+    )
+    places.set(place, known)
+  }
+  return known
+}
+
+const placesByRoute = new WeakMap<CompiledRoute, ReadonlyMap<CompiledTarget, number>>()
+
+/** Where each target stands. Made once for a route of a table, and only where it is large. */
+function placesOf(route: CompiledRoute): ReadonlyMap<CompiledTarget, number> {
+  const known = placesByRoute.get(route)
+  if (known) return known
+  const targets = route.tiers.flatMap((tier) => tier.targets)
+  const made = new Map(targets.map((target, place) => [target, place]))
+  placesByRoute.set(route, made)
+  return made
 }
 
 const fingerprints = new WeakMap<CompiledRoute, number>()

@@ -1,8 +1,12 @@
-import { err, ok, type PickInputs, type Result } from '@signalbox/model'
+import { err, type KeptOfTier, ok, type PickInputs, type Result } from '@signalbox/model'
+import { type Breaker, openBreaker } from './breaker.ts'
 import { putTurnsOf } from './in-turn.ts'
+import { levelsOf } from './locality.ts'
 import { pickFromRoute } from './pick.ts'
-import { fingerprintOfRoute, isRecorded, offsetOf } from './record.ts'
-import { type CompiledRoute, type CompiledTarget, type LiveBackend, type Table } from './table.ts'
+import { fingerprintOfRoute, isRecorded, LOOKED_AT_MAX } from './record.ts'
+import { type Survey } from './survey.ts'
+import { type CompiledRoute, type CompiledTarget, type CompiledTier } from './table.ts'
+import { type LiveBackend, type Table } from './table.ts'
 import { type PickContext } from './usable.ts'
 
 /** Why a recorded pick cannot be made again exactly. */
@@ -23,12 +27,6 @@ export interface Prepared {
   readonly looked: ReadonlySet<CompiledTarget>
 }
 
-export interface Recording {
-  readonly inputs: PickInputs | null
-  /** Ids of the backends that the request had tried before. */
-  readonly tried: readonly string[]
-}
-
 /**
  * The pick of a recording, by the strategy itself. The table must be one that nobody else picks
  * from, compiled from the same revision.
@@ -36,9 +34,9 @@ export interface Recording {
 export function replay(
   table: Table,
   route: CompiledRoute,
-  recording: Recording,
+  inputs: PickInputs | null,
 ): Result<CompiledTarget | undefined, Inexact> {
-  const prepared = prepare(table, route, recording)
+  const prepared = prepare(table, route, inputs)
   return prepared.ok ? ok(pickFromRoute(route, prepared.value.context)) : prepared
 }
 
@@ -46,47 +44,85 @@ export function replay(
 export function prepare(
   table: Table,
   route: CompiledRoute,
-  { inputs, tried }: Recording,
+  inputs: PickInputs | null,
 ): Result<Prepared, Inexact> {
   const { strategy } = route.policy
-  if (!inputs) return err(isRecorded(strategy) ? 'not_recorded' : 'unknown_strategy')
+  if (!inputs) return err('not_recorded')
   if (!isReadable(inputs)) return err('unknown_version')
   if (!isRecorded(inputs.strategy)) return err('unknown_strategy')
   if (inputs.strategy !== strategy) return err('other_strategy')
   if (inputs.of !== fingerprintOfRoute(route)) return err('other_targets')
-  const tier = route.tiers[inputs.tier]
-  if (tier) {
-    tier.cursor.next = inputs.cursor ?? 0
-    if (!putTurnsOf(tier, inputs.turns ?? [])) return err('unknown_version')
-  }
+  const { hash, place, draws = [], kept = [], tried = [] } = inputs
+  for (const tier of route.tiers) forget(tier)
+  if (!kept.every((one) => putBack(route, one, place))) return err('unknown_version')
   const targets = route.tiers.flatMap((one) => one.targets)
-  const live = liveOf(table, targets, inputs)
   let drawn = 0
-  return ok({
-    context: {
-      live,
-      nowMs: 0,
-      random: () => inputs.draws?.[drawn++] ?? 0,
-      tried: tried.flatMap((id) => table.backendById.get(id)?.index ?? []),
-    },
-    looked: lookedAt(route, targets, inputs),
-  })
+  const context: PickContext = {
+    live: liveOf(table, targets, inputs),
+    nowMs: 0,
+    random: () => draws[drawn++] ?? 0,
+    tried: tried.flatMap((id) => table.backendById.get(id)?.index ?? []),
+    hash,
+    ...(place ? { place } : {}),
+  }
+  return ok({ context, looked: lookedAt(route, targets, inputs) })
+}
+
+/** A fresh table's. */
+function forget(tier: CompiledTier): void {
+  tier.cursor.next = 0
+  delete tier.state.survey
+  delete tier.state.levels
+  putTurnsOf(tier, [])
+}
+
+/** False where it belongs to another tier than it says. */
+function putBack(
+  { tiers }: CompiledRoute,
+  { tier: number, level, cursor = 0, turns = [], survey }: KeptOfTier,
+  place: PickInputs['place'],
+): boolean {
+  const whole = tiers[number]
+  const tier = whole && level !== undefined ? levelsOf(whole, place)[level] : whole
+  if (!tier) return false
+  tier.cursor.next = cursor
+  if (survey) tier.state.survey = surveyFrom(survey)
+  return putTurnsOf(tier, turns)
+}
+
+function surveyFrom(noted: readonly number[]): Survey {
+  const [load = 0, usableWeight = 0, weight = 0, inService = 0, up = 0, ...more] = noted
+  const [ejected = 0, picksLeft = 0, ageMs = 0] = more
+  return { load, usableWeight, weight, inService, up, ejected, picksLeft, atMs: -ageMs }
 }
 
 /** Of those that were not looked at nothing is known, and nothing need be. */
 function liveOf(
   { backends }: Table,
   targets: readonly CompiledTarget[],
-  { costs = [], down = [], full = [] }: PickInputs,
+  inputs: PickInputs,
 ): LiveBackend[] {
+  const { costs = [], down = [], full = [], ejected = [], unreached = [], slow = [] } = inputs
   const live = backends.map(({ id }) => standIn(id))
-  const at = (place: number) => live[targets[place]?.backend.index ?? -1]
-  for (const place of down) Object.assign(at(place) ?? {}, { eligible: false })
-  for (const place of full) Object.assign(at(place) ?? {}, { inFlight: Number.MAX_SAFE_INTEGER })
+  const put = (place: number, facts: Partial<LiveBackend>) =>
+    Object.assign(live[targets[place]?.backend.index ?? -1] ?? {}, facts)
+  for (const place of down) put(place, { eligible: false })
+  for (const place of full) put(place, { inFlight: Number.MAX_SAFE_INTEGER })
   for (const [place, inFlight, latencyMs] of costs) {
-    const measured = latencyMs === null ? {} : { samples: 1, ewmaMs: latencyMs }
-    Object.assign(at(place) ?? {}, { inFlight, ...measured })
+    put(place, { inFlight, ...(latencyMs === null ? {} : { samples: 1, ewmaMs: latencyMs }) })
   }
+  const breakers = new Map<number, Breaker>()
+  const breaker = (place: number, facts: Partial<Breaker>) => {
+    const index = targets[place]?.backend.index ?? -1
+    const one = Object.assign(breakers.get(index) ?? openBreaker(), facts)
+    breakers.set(index, one)
+    put(place, { breaker: one })
+  }
+  const open = { open: true, untilMs: Infinity }
+  for (const place of ejected) breaker(place, { ...open, cause: 'failures' })
+  for (const place of unreached) breaker(place, { ...open, cause: 'connect' })
+  // At 0, the moment of a replay, so much of the slow start is over.
+  for (const [place, share] of slow) breaker(place, { recoveredMs: -share, slowStartMs: 1 })
   return live
 }
 
@@ -95,35 +131,52 @@ export function standIn(id: string): LiveBackend {
   return { id, inFlight: 0, eligible: true, ewmaMs: 0, ewmaAtMs: 0, samples: 0 }
 }
 
-const WHOLE: ReadonlySet<string> = new Set(['WeightedRoundRobin', 'Random'])
-
+/** Small tiers are noted whole; of large ones those that there is something to say of. */
 function lookedAt(
-  route: CompiledRoute,
+  { tiers }: CompiledRoute,
   targets: readonly CompiledTarget[],
   inputs: PickInputs,
 ): ReadonlySet<CompiledTarget> {
-  const { costs = [], down = [], full = [], tier: number } = inputs
-  const places = [...costs.map(([place]) => place), ...down, ...full]
-  const tier = route.tiers[number]
-  // The tiers before it were looked through, and weights are looked at all together.
-  const whole = number < 0 ? targets.length : offsetOf(route, number)
-  const here = WHOLE.has(inputs.strategy) ? (tier?.targets ?? []) : []
-  const known = places.flatMap((place) => targets[place] ?? [])
-  return new Set([...targets.slice(0, whole), ...here, ...known])
+  const { costs = [], down = [], full = [], ejected = [], unreached = [], slow = [] } = inputs
+  const places = [...costs, ...slow].map(([place]) => place)
+  const known = [...places, ...down, ...full, ...ejected, ...unreached]
+  const count = inputs.tiers ?? (inputs.tier < 0 ? tiers.length : inputs.tier + 1)
+  const small = tiers.slice(0, count).filter((tier) => tier.targets.length <= LOOKED_AT_MAX)
+  return new Set([
+    ...small.flatMap((tier) => tier.targets),
+    ...known.flatMap((place) => targets[place] ?? []),
+  ])
 }
 
 /** Whoever may publish may write anything: what is read here is looked at here. */
 function isReadable(inputs: PickInputs): boolean {
-  const { v, tier, of, cursor = 0, turns = [], draws = [], costs = [], down = [] } = inputs
-  const { full = [] } = inputs
-  const lists = [turns, draws, costs, down, full]
+  const { v, tier, tiers = 0, of, hash = 0, place = {}, kept = [], draws = [], tried = [] } = inputs
+  const { costs = [], down = [], full = [], ejected = [], unreached = [], slow = [] } = inputs
+  const numbers = [draws, down, full, ejected, unreached]
   return (
     v === 1 &&
-    [tier, of, cursor].every(Number.isSafeInteger) &&
-    cursor >= 0 &&
-    lists.every(Array.isArray) &&
-    [...draws, ...down, ...full].every(Number.isFinite) &&
-    turns.every((all) => Array.isArray(all) && all.every(Number.isFinite)) &&
-    costs.every((cost) => Array.isArray(cost) && Number.isFinite(cost[0]))
+    [tier, tiers, of, hash].every(Number.isSafeInteger) &&
+    [...numbers, kept, costs, slow, tried].every(Array.isArray) &&
+    numbers.every((list) => list.every(Number.isFinite)) &&
+    [...costs, ...slow].every((one) => Array.isArray(one) && one.slice(0, 2).every(isCount)) &&
+    costs.every(([, , latency]) => latency === null || isCount(latency)) &&
+    kept.every(isKept) &&
+    typeof place === 'object' &&
+    place !== null
   )
+}
+
+function isKept(kept: KeptOfTier | null): boolean {
+  if (typeof kept !== 'object' || kept === null) return false
+  const { tier, level = 0, cursor = 0, turns = [], survey = [] } = kept
+  const lists = [turns, survey]
+  return (
+    [tier, level, cursor].every((one) => Number.isSafeInteger(one) && one >= 0) &&
+    lists.every(Array.isArray) &&
+    [...survey, ...turns.flat()].every(Number.isFinite)
+  )
+}
+
+function isCount(value: unknown): boolean {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0
 }

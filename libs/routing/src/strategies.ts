@@ -52,10 +52,12 @@ function basic({ fallbackStrategy }: PolicySpec): BasicPick {
  * the neighbour of a backend that is down gets no double share.
  */
 function roundRobin(
-  { targets, cursor }: CompiledTier,
+  tier: CompiledTier,
   context: PickContext,
   filter: Filter,
 ): CompiledTarget | undefined {
+  const { targets, cursor } = tier
+  context.watch?.moves(tier, 'cursor')
   for (let step = 0; step < targets.length; step++) {
     const at = (cursor.next + step) % targets.length
     const target = targets[at]
@@ -104,11 +106,13 @@ function leastLatency(
 }
 
 function usableUnsampled(target: CompiledTarget, context: PickContext): boolean {
+  context.watch?.looks(target)
   return context.live[target.backend.index]?.samples === 0 && usable(target, context)
 }
 
 /** Without a sample and without a request that will bring one. */
 function usableUnseen(target: CompiledTarget, context: PickContext): boolean {
+  context.watch?.looks(target)
   return context.live[target.backend.index]?.inFlight === 0 && usableUnsampled(target, context)
 }
 

@@ -1,6 +1,6 @@
 import { slowStartShare } from './breaker.ts'
 import { type CompiledTier } from './table.ts'
-import { isEjected, type PickContext, usable } from './usable.ts'
+import { hasRoom, isEjected, isUp, type PickContext } from './usable.ts'
 
 /** What is known of a tier as a whole. */
 export interface Survey {
@@ -13,8 +13,6 @@ export interface Survey {
   inService: number
   up: number
   ejected: number
-  /** In slow start. */
-  starting: number
   /** Picks until it is taken again. */
   picksLeft: number
   atMs: number
@@ -32,7 +30,6 @@ export function openSurvey(): Survey {
     inService: 0,
     up: 0,
     ejected: 0,
-    starting: 0,
     picksLeft: 0,
     atMs: -Infinity,
   }
@@ -44,28 +41,37 @@ export function openSurvey(): Survey {
  */
 export function surveyOf(tier: CompiledTier, context: PickContext): Survey {
   const survey = (tier.state.survey ??= openSurvey())
-  survey.picksLeft -= 1
-  if (survey.picksLeft > 0 && context.nowMs - survey.atMs < AGE_MS_MAX) return survey
+  if (survey.picksLeft > 1 && context.nowMs - survey.atMs < AGE_MS_MAX) {
+    context.watch?.surveys(tier, survey, false)
+    survey.picksLeft -= 1
+    return survey
+  }
+  take(survey, tier, context)
+  context.watch?.surveys(tier, survey, true)
+  return survey
+}
+
+/** By no lot: a backend in slow start counts with the part of its weight that it gets. */
+function take(survey: Survey, tier: CompiledTier, context: PickContext): void {
   survey.load = 0
   survey.usableWeight = 0
   survey.weight = 0
   survey.inService = 0
   survey.up = 0
   survey.ejected = 0
-  survey.starting = 0
   for (const target of tier.targets) {
     const live = context.live[target.backend.index]
     if (!live || target.weight === 0) continue
     survey.load += live.inFlight
     survey.weight += target.weight
     survey.inService += 1
-    if (live.breaker && slowStartShare(live.breaker, context.nowMs) < 1) survey.starting += 1
-    const ejected = isEjected(live, context)
-    if (ejected) survey.ejected += 1
+    const { breaker } = live
+    if (isEjected(live, context)) survey.ejected += 1
     else if (live.eligible) survey.up += 1
-    if (usable(target, context)) survey.usableWeight += target.weight
+    if (!isUp(target, live, context) || !hasRoom(target, live)) continue
+    const share = breaker && !context.atOnce ? slowStartShare(breaker, context.nowMs) : 1
+    survey.usableWeight += target.weight * share
   }
   survey.picksLeft = tier.targets.length >> PICKS_SHIFT
   survey.atMs = context.nowMs
-  return survey
 }

@@ -128,7 +128,10 @@ function swap({ order }: Turns, one: number, other: number): void {
 
 /** Everything that the next turns depend on, as numbers: see putTurns(). */
 export function noteTurns({ waiting, look, nowDue, order, turn }: Turns): readonly number[] {
-  return [waiting, look, nowDue, ...order, ...turn]
+  const noted = [waiting, look, nowDue]
+  for (let at = 0; at < order.length; at++) noted.push(order[at] ?? 0)
+  for (let at = 0; at < turn.length; at++) noted.push(turn[at] ?? 0)
+  return noted
 }
 
 const COUNTERS = 3

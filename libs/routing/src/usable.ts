@@ -1,5 +1,6 @@
 import { admits, slowStartShare } from './breaker.ts'
-import { type CompiledTarget, type LiveBackend } from './table.ts'
+import { type Survey } from './survey.ts'
+import { type CompiledTarget, type CompiledTier, type LiveBackend } from './table.ts'
 
 /** What a pick needs to know of this moment. Callers reuse one; nothing keeps it. */
 export interface PickContext {
@@ -19,12 +20,23 @@ export interface PickContext {
   panic?: boolean
   /** Slow start is passed over: nobody else is there. */
   readonly atOnce?: boolean
+  readonly watch?: Watch | undefined
+}
+
+/** Is told what a pick looks at, so that it can be recorded: see record.ts. */
+export interface Watch {
+  /** Before a tier's cursor or turns are looked at and moved. */
+  readonly moves: (tier: CompiledTier, what: 'cursor' | 'turns') => void
+  /** A survey is used; `taken`: just now, so that all targets of the tier were looked at. */
+  readonly surveys: (tier: CompiledTier, survey: Survey, taken: boolean) => void
+  readonly looks: (target: CompiledTarget) => void
 }
 
 export type Filter = (target: CompiledTarget, context: PickContext) => boolean
 
 /** Whether a target can take this request now. */
 export function usable(target: CompiledTarget, context: PickContext): boolean {
+  context.watch?.looks(target)
   const live = context.live[target.backend.index]
   if (live === undefined || !isUp(target, live, context) || !hasRoom(target, live)) return false
   const { breaker } = live
