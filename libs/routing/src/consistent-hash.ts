@@ -36,6 +36,15 @@ export function consistentHash(
   return undefined
 }
 
+/** Whose the key is where all are up and idle. */
+export function ownerOf(
+  { state, targets }: CompiledTier,
+  hash: number,
+): CompiledTarget | undefined {
+  const ring = (state.ring ??= openRing(targets))
+  return targets[ring.owners[pointAt(ring, hash)] ?? -1]
+}
+
 /** Whether the target has its share of the load and a quarter more. */
 export function isOver(
   { backend, weight }: CompiledTarget,

@@ -1,6 +1,8 @@
+import { seededRandom } from '@signalbox/testing'
 import { compile } from './compile.ts'
 import { type PlannedRequest, reroute } from './plan.ts'
-import { type Given, snapshotOf } from './table-harness.ts'
+import { record } from './record.ts'
+import { type Given, liveOf, snapshotOf } from './table-harness.ts'
 
 const hash = 'a'.repeat(64)
 const given: Given = {
@@ -34,6 +36,7 @@ const target = (backend: string, more: object = {}) => ({ backend, ...more })
 const tiersOf = (...targets: object[][]) => targets.map((all) => ({ targets: all }))
 const routed = (tiers: object, more: object = {}) => ({ routes: { m: { tiers, ...more } } })
 const two = [target('a'), target('b')]
+const fallenBack = { tiers: tiersOf([target('a')]), fallbacks: ['n'] }
 
 describe('a plan', () => {
   it('says nothing where nothing changes for a request', () => {
@@ -69,6 +72,84 @@ describe('a plan', () => {
     ],
   ])('counts a request where the change %s', (_, change, expected) => {
     expect(planned(change)).toEqual([expected])
+  })
+
+  it.each<[string, object, string[]]>([
+    ['keeps', {}, []],
+    ['takes away', { fallbacks: [] }, ['m backend_gone true 1']],
+    ['makes the route itself of', { tiers: tiersOf([target('f')]) }, ['m another_route true 1']],
+    ['asks another one before', { fallbacks: ['o', 'n'] }, ['m earlier_fallback false 1']],
+    ['asks it before another one than', { fallbacks: ['n', 'o'] }, []],
+    ['asks the other one in place of', { fallbacks: ['o'] }, ['m backend_gone true 1']],
+  ])('counts a request that fell back where the change %s the fallback', (_, change, expected) => {
+    const more = { m: { tiers: tiersOf([target('a')]), fallbacks: ['n'], ...change } }
+    const others = { n: { tiers: tiersOf([target('f')]) }, o: { tiers: tiersOf([target('g')]) } }
+    const backends = { ...given.backends, f: {}, g: {} }
+    const before = { ...given, backends, routes: { ...others, m: { ...more.m, ...fallenBack } } }
+    const after = { ...before, routes: { ...others, ...more } }
+    const groups = reroute([request({ backend: 'f' })], {
+      before: tableOf(before),
+      after: tableOf(after),
+    })
+    const said = groups.map((one) => `${one.route} ${one.reason} ${one.certain} ${one.requests}`)
+    expect(said).toEqual(expected)
+  })
+
+  it('knows whose a key is, and counts a request only where that changes', () => {
+    const policies = { p: { strategy: 'ConsistentHash' } }
+    const before = { ...given, ...routed(tiersOf(two), { policy: 'p' }), policies }
+    const three = tiersOf([...two, target('spare')])
+    const after = { ...before, ...routed(three, { policy: 'p' }) }
+    const tables = { before: tableOf(before), after: tableOf(after) }
+    const [old, now] = [tables.before, tables.after].map((table) => table.routes.get('m'))
+    const random = seededRandom(5)
+    let moved = 0
+    for (let n = 0; n < 100; n++) {
+      const hash = Math.floor(random() * 2 ** 32)
+      const pickOf = (route = old) => {
+        const live = liveOf(tables.after)
+        const context = { live, nowMs: 0, random, tried: [], hash }
+        return route && record(route, context)
+      }
+      const [was, is] = [pickOf(old), pickOf(now)]
+      const inputs = was?.inputs ?? null
+      const backend = was?.target?.backend.id ?? null
+      const [group] = reroute([request({ backend, attempts: [{ inputs }] })], tables)
+      const other = is?.target?.backend.id !== backend
+      expect(group?.reason).toBe(other ? 'key_moved' : undefined)
+      if (other) moved++
+    }
+    expect(moved).toBeGreaterThan(15)
+    expect(moved).toBeLessThan(60)
+  })
+
+  it('knows what is near, and that not every strategy goes by weight', () => {
+    const zone = (name: string) => ({ labels: { zone: name } })
+    const place = { zone: 'z1' }
+    const inputs = { v: 1, strategy: 'Locality', tier: 0, of: 0, place } as const
+    const here = { backends: { a: zone('z1'), b: zone('z1'), spare: zone('z2') } }
+    const local = (more: object, all = [...two, target('spare')]) => ({
+      ...here,
+      ...more,
+      ...routed(tiersOf(all), { policy: 'p' }),
+      policies: { p: { strategy: 'Locality' } },
+    })
+    const plannedFrom = (before: Given, after: Given) =>
+      reroute([request({ attempts: [{ inputs }] })], {
+        before: tableOf(before),
+        after: tableOf(after),
+      }).map(({ reason }) => reason)
+    const away = { backends: { ...here.backends, a: zone('z2') } }
+    expect(plannedFrom(local({}), local(away))).toEqual(['another_distance'])
+    const far = { backends: { ...here.backends, more: zone('z3') } }
+    const all = [...two, target('spare'), target('more')]
+    expect(plannedFrom(local(far), local(far, all))).toEqual([])
+    const weighed = [target('a', { weight: 9 }), target('b')]
+    expect(planned(routed(tiersOf(weighed, [target('spare')])))).toEqual([])
+    const even = { ...given, ...routed(tiersOf(two), { policy: 'p' }) }
+    const turns = { policies: { p: { strategy: 'WeightedRoundRobin' } } }
+    const uneven = { ...even, ...routed(tiersOf(weighed), { policy: 'p' }), ...turns }
+    expect(plannedFrom({ ...even, ...turns }, uneven)).toEqual(['share_changed'])
   })
 
   it('counts what a key may no longer do', () => {
