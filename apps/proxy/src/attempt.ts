@@ -31,6 +31,14 @@ const TOO_LATE: Failure = {
   message: 'the backend did not answer in time',
 }
 
+/** Our own queue for a connection took all the time that there was: the backend is not to blame. */
+const NEVER_ASKED: Failure = {
+  code: 'upstream_timeout',
+  source: 'internal',
+  nothingSent: true,
+  message: 'no connection to the backend was free in time',
+}
+
 export interface Attempted extends Asked {
   readonly target: CompiledTarget
   readonly routing: Routing
@@ -41,7 +49,7 @@ interface Chosen {
   readonly live: Live
   readonly translation: Translation | undefined
   /** What the backend has answered. */
-  readonly facts: { status: number }
+  readonly facts: { status: number; begins: () => void }
 }
 
 /** One try of a request at one backend. */
@@ -60,14 +68,17 @@ export async function attempt(
   const translation = translated.value
   const { breaker } = live
   const probes = beginAttempt(breaker, pipeline.clock.monotonicMs())
-  const facts = { status: 0 }
+  const facts = { status: 0, begins: () => {} }
+  if (probes)
+    facts.begins = () => void endProbe(pipeline, attempted, { breaker, status: facts.status })
   const outcome = await exchange(pipeline, passage, { ...attempted, live, translation, facts })
   live.inFlight--
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
   const cause = endAttempt(breaker, attempted.route.policy, {
     verdict: verdictOf(outcome, status),
-    probes,
+    // One that was answered well has been counted when its answer began.
+    probes: probes && !(facts.status > 0 && facts.status < SERVER_ERROR),
     nowMs,
     mayEject: () => mayEjectOneMore(attempted, nowMs),
   })
@@ -78,6 +89,18 @@ export async function attempt(
 }
 
 const PERCENT = 100
+const SERVER_ERROR = 500
+
+/** A probing request is answered once its answer begins: a stream may go on for ten minutes. */
+function endProbe(
+  { clock }: Pipeline,
+  { route }: Attempted,
+  { breaker, status }: { readonly breaker: Live['breaker']; readonly status: number },
+): void {
+  if (status >= SERVER_ERROR) return
+  const ended = { verdict: 'good', probes: true, mayEject: () => false } as const
+  endAttempt(breaker, route.policy, { ...ended, nowMs: clock.monotonicMs() })
+}
 
 /** Whether so few of the route's targets are ejected for failures that one more may be. */
 function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean {
@@ -110,6 +133,7 @@ function exchange(
       ownHeaders: [...ownHeaders(passage, routing), ...(translation?.ownHeaders ?? [])],
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
+        facts.begins()
         cancelFirstByte()
         const nowMs = clock.monotonicMs()
         passage.firstByteMs ??= nowMs - passage.startMs
@@ -131,7 +155,10 @@ function exchange(
     const onClose = () => relay.abort(CLIENT_LEFT)
     const totalMs = asked.scan.stream ? timeouts.streamTotalMs : timeouts.totalMs
     const restMs = passage.startMs + totalMs - clock.monotonicMs()
-    const cancelDeadline = wheel.after(restMs, () => relay.abort(tooLong(totalMs)))
+    let dispatched = false
+    const cancelDeadline = wheel.after(restMs, () =>
+      relay.abort(dispatched ? tooLong(totalMs) : NEVER_ASKED),
+    )
     const connectMs = live.backend.spec.timeouts.connectMs ?? timeouts.connectMs
     const firstByteMs = live.backend.spec.timeouts.firstByteMs ?? timeouts.firstByteMs
     let cancelConnect = () => {}
@@ -147,6 +174,7 @@ function exchange(
         relay.connectLate()
         relay.abort(TOO_LATE)
       })
+      dispatched = true
       upstream.dispatch(sent, translation?.into(relay) ?? relay)
     })
   })

@@ -6,9 +6,11 @@ import {
   earnRetries,
   fallbackChain,
   fallsBack,
+  hasSomebody,
   next,
   type Outcome,
   payRetry,
+  type PickContext,
   record,
   type RetryBudget,
   retriesStatus,
@@ -31,23 +33,31 @@ export async function alongFallbacks(
   if (!routing) throw new Error('a route without a table')
   const chain = fallbackChain(routing.table, asked.route)
   let failure: Failure | undefined
+  /** Nobody can say the request in their dialect: what the client hears if nobody else takes it. */
+  let refused: Failure | undefined
   for (const [n, route] of chain.entries()) {
     if (n > 0) {
       pipeline.metrics.fallback(asked.route.id, route.id)
       passage.code = null
       passage.fallback = route.id
     }
-    const hasNext = n < chain.length - 1
+    const rest = chain.slice(n + 1)
+    const hasNext = () => rest.some((one) => hasSomebody(one, contextOf(pipeline, routing)))
     failure = await attempts(pipeline, passage, { ...asked, route, routing, hasNext })
     if (!failure || !fallsBack(failure)) return failure
+    if (failure.code === 'untranslatable') refused ??= failure
   }
-  return failure
+  return refused ?? failure
+}
+
+function contextOf({ clock, random }: Pipeline, { live }: Routing): PickContext {
+  return { live, nowMs: clock.monotonicMs(), random, tried: [] }
 }
 
 interface Trying extends Asked {
   readonly routing: Routing
   /** Whether another route is asked where this one has nobody. */
-  readonly hasNext: boolean
+  readonly hasNext: () => boolean
 }
 
 /** Attempts, each at another backend where it can be, until next() says otherwise. */
@@ -70,7 +80,7 @@ async function attempts(
     const { target, inputs } = record(route, context)
     if (!target) {
       // Only a refusal in words may be over in a moment; where nobody listens, nobody will soon.
-      const again = last?.status !== undefined && tried.length > 0 && !hasNext
+      const again = last?.status !== undefined && tried.length > 0 && !hasNext()
       if (!last || !again) {
         const code = whyNone(route, context)
         attempted.push({ ...under(route, passage), backend: null, outcome: code, ms: 0, inputs })
@@ -84,6 +94,13 @@ async function attempts(
     tried.push(target.backend.index)
     const outcome = await counted(pipeline, passage, { ...trying, target, inputs, retries })
     if (outcome.kind === 'answered') return undefined
+    // Nobody was asked: another backend may speak the client's dialect.
+    if (outcome.failure.code === 'untranslatable') {
+      last ??= outcome
+      passage.attempts--
+      retries.made--
+      continue
+    }
     last = outcome
     if (retries.follow(outcome)) continue
     passage.code = outcome.failure.code
@@ -157,7 +174,7 @@ class Retries {
     const { policy } = this.#trying.route
     if (!retriesStatus(policy, status)) return false
     if (this.made <= policy.retry.maxRetries && this.#pay()) this.#paid = true
-    return this.#paid || this.#trying.hasNext
+    return this.#paid || this.#trying.hasNext()
   }
 
   /** Whether another attempt on this route follows the one that failed so. */

@@ -12,6 +12,13 @@ const LAST_EVENT_MS = 5_000
 /** A longer answer than this is broken off: a new connection costs less. */
 const DISMISSED_BYTES_MAX = 65_536
 const EVENT_STREAM = 'text/event-stream'
+/** An answer that is not passed on is read so long, for its connection's sake. */
+const DISMISSED_MS_MAX = 1_000
+
+/** A stream was broken off after its error event had been written. */
+export class AlreadyTold extends Error {
+  override readonly name = 'AlreadyTold'
+}
 
 export interface ExchangeOptions {
   /** What the client is answered in. */
@@ -51,6 +58,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #tail: Buffer = Buffer.alloc(0)
   /** Bytes of an answer that is not passed on; undefined where it is. */
   #dismissed: number | undefined
+  /** Stops waiting for the rest of it. */
+  #forget = () => {}
+  /** The client has been told of the failure in the stream itself. */
+  #told = false
   bytes = 0
 
   constructor(options: ExchangeOptions) {
@@ -125,6 +136,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const { response, dialect, released } = this.#options
     released()
+    this.#forget()
     if (this.#dismissed !== undefined) return
     if (this.#streams && !dialect.endsWell(this.#tail)) {
       const begun = { started: true, begun: true }
@@ -136,6 +148,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#options.released()
+    this.#forget()
+    this.#told = error instanceof AlreadyTold
     const facts = { started: this.#started, begun: this.#begun }
     this.#fail(this.#failure ?? upstreamFailure(error, facts))
   }
@@ -149,6 +163,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
       message: `the backend answered ${status}`,
     }
     this.#dismissed = 0
+    // Its own retry may wait for this very connection.
+    const end = () => this.#controller?.abort(new Error('dismissed'))
+    this.#forget = this.#options.clock.after(DISMISSED_MS_MAX, end)
     const askedMs = retryAfterMs(retryAfter)
     this.#settle({ kind: 'failed', failure, begun: false, status, askedMs })
   }
@@ -167,7 +184,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     const { socket } = response
     if (!socket || socket.destroyed) return
     if (!this.#streams) return void socket.destroy()
-    response.write(dialect.streamError(failure, requestId))
+    if (!this.#told) response.write(dialect.streamError(failure, requestId))
     socket.destroySoon()
     const cancel = clock.after(LAST_EVENT_MS, () => socket.destroy())
     socket.once('close', cancel)

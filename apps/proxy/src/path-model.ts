@@ -43,7 +43,7 @@ export function decoded(segment: string): string | undefined {
 export function scanFor({ operation, pathModel }: Passage, body: Buffer): BodyScan {
   const scan = scanBody(body)
   if (pathModel === undefined || !scan.ok) return scan
-  return { ok: true, model: undefined, stream: operation.streams === 'always' }
+  return { ...scan, model: undefined, stream: operation.streams === 'always' }
 }
 
 /**

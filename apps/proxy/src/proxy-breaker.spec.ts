@@ -1,5 +1,5 @@
 // What requests find out about backends, over real sockets.
-import { type MockBackend, startMockBackend } from '@signalbox/testing'
+import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
 import { apply, backend, base, chat, hello, useProxy } from './proxy-harness.ts'
 
 useProxy()
@@ -25,11 +25,12 @@ async function statuses(count: number): Promise<number[]> {
 
 async function facts(id: string) {
   const answer = await fetch(`${base}/admin/health`)
-  const { backends } = (await answer.json()) as { backends: { id: string }[] }
+  const { backends } = (await answer.json()) as { backends: { id: string; breaker: { state: string } }[] }
   return backends.find((one) => one.id === id)
 }
 
 it('a backend that answers 500 again and again is left alone, and one can see it', async () => {
+  await apply('policy', 'default', { breaker: { openMs: '10m', openMsMax: '10m' } })
   await addOther()
   backend.failWith(500)
   const all = await statuses(20)
@@ -74,4 +75,32 @@ it('off, it ejects nobody', async () => {
   await addOther()
   backend.failWith(500)
   expect((await statuses(20)).filter((status) => status === 500)).toHaveLength(10)
+})
+
+it('a later tier takes over from one that is left alone altogether', async () => {
+  await apply('policy', 'default', { breaker: { openMs: '10m', openMsMax: '10m' } })
+  await addOther()
+  await apply('route', 'm1', {
+    tiers: [{ targets: [{ backend: 'b1' }] }, { targets: [{ backend: 'b2' }] }],
+  })
+  backend.failWith(500)
+  const all = await statuses(12)
+  expect(all.filter((status) => status === 500)).toHaveLength(5)
+  expect(all.slice(-7)).toEqual(new Array(7).fill(200))
+})
+
+it('a stream that is answered closes the breaker when it begins, not when it ends', async () => {
+  await apply('policy', 'default', { breaker: { openMs: 1, slowStartMs: 1 } })
+  await addOther()
+  backend.failWith(500, { times: 5 })
+  await statuses(12)
+  backend.holdEvents()
+  other.holdEvents()
+  const streams = []
+  // One of the two gets the probing request; nothing of it has ended yet.
+  for (let n = 0; n < 4; n++) streams.push(chat({ ...hello, stream: true }))
+  await eventually(async () => (await facts('b1'))?.breaker.state === 'closed')
+  backend.release()
+  other.release()
+  for (const one of streams) await (await one).text()
 })

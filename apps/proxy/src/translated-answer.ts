@@ -7,6 +7,7 @@ import {
   type StreamWriter,
 } from '@signalbox/dialects'
 import type { Dispatcher } from 'undici'
+import { AlreadyTold } from './exchange.ts'
 
 /** Of an answer that is no stream, and is translated whole. */
 const ANSWER_BYTES_MAX = 64 * 1_024 * 1_024
@@ -95,7 +96,9 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
       if (part.kind === 'failed') {
         const { from, requestId } = this.#crossing
         this.#write(controller, text + from.writeStreamError(part.error, requestId))
-        return this.#break(controller, 'the backend reported a failure inside its stream')
+        this.#broken = true
+        const why = 'the backend reported a failure inside its stream'
+        return controller.abort(new AlreadyTold(why))
       }
       const written = this.#writer?.write(part.chunk)
       if (written?.ok === false) {

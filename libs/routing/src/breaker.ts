@@ -128,6 +128,8 @@ export function endAttempt(
   if (breaker.open) {
     // What began before the ejection, or in a panic, decides nothing.
     if (!probes) return undefined
+    // Switched off since: what it did is over with the first request that is let through.
+    if (!policy.enabled) return void Object.assign(breaker, openBreaker())
     if (verdict === 'good') return void recover(breaker, policy, nowMs)
     return eject(breaker, policy, { cause: causeOf(verdict), nowMs })
   }

@@ -3,7 +3,7 @@ import { type CompiledRoute, type Table } from './table.ts'
 
 /** Failures after which another route may help: nobody can have begun to work on the request. */
 export function fallsBack({ code, source, nothingSent }: Failure): boolean {
-  if (code === 'no_backend' || code === 'backend_full') return true
+  if (code === 'no_backend' || code === 'backend_full' || code === 'untranslatable') return true
   return source === 'upstream' && nothingSent
 }
 

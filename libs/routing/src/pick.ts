@@ -20,20 +20,38 @@ export function pick(
 ): CompiledTarget | undefined {
   context.panic = false
   const { up, ejected, inService } = surveyOf(tier, context)
-  context.panic = ejected > 0 && up * PERCENT < inService * policy.breaker.panicPercent
+  // A tier that has nobody at all leaves the request to the next one, as long as there is one.
+  const believes = up > 0 || context.desperate === true
+  context.panic = believes && ejected > 0 && up * PERCENT < inService * policy.breaker.panicPercent
   return STRATEGY_BY_NAME[policy.strategy](tier, policy, context)
 }
 
-/** A target of the first tier that has a usable one. Allocates nothing. */
+/**
+ * A target of the first tier that has a usable one; where none has, one that was ejected for
+ * failures: better than nobody. Allocates nothing.
+ */
 export function pickFromRoute(
   route: CompiledRoute,
   context: PickContext,
 ): CompiledTarget | undefined {
-  for (const tier of route.tiers) {
-    const target = pick(tier, route.policy, context)
+  context.desperate = false
+  const target = pickFromTiers(route, context)
+  if (target) return target
+  const back = context.atOnce ? undefined : whoComesBack(route, context)
+  if (back) return back
+  context.desperate = true
+  return pickFromTiers(route, context)
+}
+
+function pickFromTiers(
+  { tiers, policy }: CompiledRoute,
+  context: PickContext,
+): CompiledTarget | undefined {
+  for (const tier of tiers) {
+    const target = pick(tier, policy, context)
     if (target) return target
   }
-  return context.atOnce ? undefined : whoComesBack(route, context)
+  return undefined
 }
 
 /** Slow start sent everybody away, and there is nobody else. Rare, so it may allocate. */
@@ -43,7 +61,16 @@ function whoComesBack(route: CompiledRoute, context: PickContext): CompiledTarge
     return breaker !== undefined && slowStartShare(breaker, context.nowMs) < 1
   }
   const some = route.tiers.some(({ targets }) => targets.some(isNew))
-  return some ? pickFromRoute(route, { ...context, atOnce: true }) : undefined
+  return some ? pickFromTiers(route, { ...context, atOnce: true }) : undefined
+}
+
+/** Whether a target of the route could take a request now. Off the hot path; moves nothing. */
+export function hasSomebody({ tiers }: CompiledRoute, context: PickContext): boolean {
+  const can = (target: CompiledTarget) => {
+    const live = context.live[target.backend.index]
+    return live !== undefined && isUp(target, live, context) && hasRoom(target, live)
+  }
+  return tiers.some(({ targets }) => targets.some(can))
 }
 
 /**

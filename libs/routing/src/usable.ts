@@ -18,6 +18,8 @@ export interface PickContext {
   readonly place?: Readonly<Record<string, string>>
   /** Set by pick(): too little of the tier is up to believe in ejections. */
   panic?: boolean
+  /** Set by pickFromRoute(): no tier has anybody who may be believed in. */
+  desperate?: boolean
   /** Slow start is passed over: nobody else is there. */
   readonly atOnce?: boolean
   readonly watch?: Watch | undefined
