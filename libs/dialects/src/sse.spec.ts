@@ -29,6 +29,16 @@ describe('events', () => {
     ])
   })
 
+  it('are given up where one has lines without a value and without end', () => {
+    const events = new SseReader()
+    const lines = bytes('data:\n'.repeat(200_000))
+    for (let i = 0; i * lines.length <= 2 * LINE_CHARACTERS_MAX; i++) {
+      if (!events.overflowed) events.read(lines)
+    }
+    expect(events.overflowed).toBe(true)
+    expect(events.read(bytes('\n'))[0]?.data.length).toBeLessThan(LINE_CHARACTERS_MAX)
+  })
+
   it('are given up where one has lines without end', () => {
     const events = new SseReader()
     for (let i = 0; i < blocks; i++) {

@@ -47,7 +47,8 @@ export class SseReader {
     const value = colon < 0 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1)
     if (name === 'event') this.#event = value
     if (name !== 'data') return
-    this.#size += value.length
+    // The line, not the value: lines without one would add up to no size at all.
+    this.#size += line.length
     if (this.#size <= LINE_CHARACTERS_MAX) this.#data.push(value)
   }
 }

@@ -116,3 +116,56 @@ describe('a stream of Gemini', () => {
     expect(read).toMatchObject({ finish: 'tool_calls' })
   })
 })
+
+describe('the end of a stream of Gemini', () => {
+  const endsWell = (text: string) =>
+    gemini.endsWell(new TextEncoder().encode(text).slice(-gemini.tailBytes))
+  const USAGE = 'data: {"usageMetadata":{"totalTokenCount":9},"responseId":"r"}'
+  const found = (characters: number) => {
+    const html = '<a href="x">\\"finishReason\\": {['.repeat(characters / 30)
+    const searchEntryPoint = { renderedContent: html }
+    const groundingMetadata = { searchEntryPoint, groundingChunks: [{ web: { uri: 'u' } }] }
+    const candidate = { content: { parts: [{ text: '.' }] }, finishReason: 'STOP' }
+    const candidates = [{ ...candidate, groundingMetadata, index: 0 }]
+    return `data: ${JSON.stringify({ candidates, usageMetadata: { totalTokenCount: 9 } })}`
+  }
+
+  it.each([9_000, 40_000])('is seen behind %i characters that a search found', (characters) => {
+    expect(endsWell(`${chunk('a')}\n\n${found(characters)}\n\n`)).toBe(true)
+  })
+
+  it('is seen where the text of the last event fills the tail', () => {
+    const long = chunk('x"{'.repeat(gemini.tailBytes), ',"finishReason":"STOP"')
+    expect(endsWell(`${long}\n\n`)).toBe(true)
+    expect(endsWell(`${long}\r\n\r\n${USAGE}\r\n\r\n`)).toBe(true)
+  })
+
+  it('is never seen in a last event that is cut anywhere', () => {
+    const long = chunk('x"{'.repeat(gemini.tailBytes), `,"finishReason":"STOP","a":[{"b":"}]}"}]`)
+    for (let cut = 1; cut < 200; cut++)
+      expect([cut, endsWell(long.slice(0, -cut))]).toEqual([cut, false])
+    const event = found(2_000)
+    const cuts = Array.from({ length: event.length - 1 }, (_, at) => event.slice(0, at + 1))
+    expect(cuts.filter((cut) => endsWell(`${chunk('a')}\n\n${cut}`))).toEqual([])
+  })
+
+  it('is seen in an event of the usage alone, behind the reason', () => {
+    expect(endsWell(`${chunk('a')}\n\n${END}\n\n${USAGE}\n\n`)).toBe(true)
+    expect(endsWell(`${chunk('a')}\n\n${USAGE}\n\n`)).toBe(false)
+    expect(endsWell(`${END}\n\n${USAGE.slice(0, -1)}`)).toBe(false)
+  })
+
+  it('is not seen behind a reason where an error or another candidate follows', () => {
+    const other = chunk('b').replace('"index":0', '"index":1')
+    expect(endsWell(`${END}\n\n${other}\n\n`)).toBe(false)
+    expect(endsWell(`${END}\n\ndata: {"error":{"code":503}}\n\n`)).toBe(false)
+  })
+
+  it('is not seen in arguments of a call that are named as the reason is', () => {
+    const parts = [{ functionCall: { name: 'f', args: { finishReason: 'STOP' } } }]
+    const text = JSON.stringify({ candidates: [{ content: { parts }, index: 0 }] })
+    expect(endsWell(`data: ${text}\n\n`)).toBe(false)
+    const pad = 'x'.repeat(gemini.tailBytes)
+    expect(endsWell(`data: ${text.replace('"name":"f"', `"name":"${pad}"`)}\n\n`)).toBe(false)
+  })
+})
