@@ -138,7 +138,11 @@ describe("other clients at a backend of Gemini's", () => {
       body: JSON.stringify({ model: 'gemini-3-pro', max_tokens: 9, messages: hello.messages }),
     })
     expect(await answer.json()).toMatchObject({
-      content: [{ text: 'Hi.' }, { type: 'tool_use', name: 'f', input: { a: 1 } }],
+      content: [
+        { text: 'Hi.' },
+        { type: 'thinking', signature: 'google.call:s' },
+        { type: 'tool_use', name: 'f', input: { a: 1 } },
+      ],
       stop_reason: 'tool_use',
       usage: { input_tokens: 7, cache_read_input_tokens: 3, output_tokens: 5 },
     })

@@ -75,6 +75,12 @@ describe('a request for Anthropic', () => {
     })
   })
 
+  it('leaves a turn of the assistant out that says nothing', () => {
+    const said = ['', null, []].map((content) => ({ role: 'assistant', content }))
+    const messages = [{ role: 'user', content: 'a' }, ...said]
+    expect(written({ messages })).toMatchObject({ messages: [{ role: 'user', content: 'a' }] })
+  })
+
   it('spells ids that Anthropic would refuse alike in the call and in its result', () => {
     const id = 'functions.get:0'
     const messages = [

@@ -1,5 +1,7 @@
+import { type GoogleExtra } from '../chat.ts'
 import { dataUrl } from '../data-url.ts'
 import { compact, Fields, type Json, refuse } from '../fields.ts'
+import { extraIn } from './google-signatures.ts'
 
 /** What the system says at the beginning, as a message. */
 export function readSystem(fields: Fields): readonly Json[] {
@@ -137,6 +139,8 @@ function readAssistant(content: unknown, message: Fields): Json {
   const texts: string[] = []
   const thoughts: Json[] = []
   const calls: Json[] = []
+  let textExtra: GoogleExtra | undefined
+  let callExtra: GoogleExtra | undefined
   for (const block of blocksOf(content, message, 'content')) {
     const type = block.string('type')
     const cached = block.take('cache_control')
@@ -145,10 +149,19 @@ function readAssistant(content: unknown, message: Fields): Json {
       block.hints(['citations'])
       texts.push(block.need('text', block.string('text')))
     } else if (type === 'thinking' || type === 'redacted_thinking') {
-      thoughts.push({ type, ...block.rest() })
+      const thought: Json = { type, ...block.rest() }
+      const ofText = extraIn('text', thought['signature'])
+      const ofCall = extraIn('call', thought['signature'])
+      textExtra = ofText ?? textExtra
+      callExtra = ofCall ?? callExtra
+      // Of a thought that holds a signature of Google's only the text, if any, is a thought.
+      if (!ofText && !ofCall) thoughts.push(thought)
+      else if (thought['thinking']) thoughts.push({ type, thinking: thought['thinking'] })
       block.ignore(['thinking', 'signature', 'data'])
-    } else if (type === 'tool_use') calls.push(readCall(block))
-    else {
+    } else if (type === 'tool_use') {
+      calls.push(compact({ ...readCall(block), extra_content: callExtra }))
+      callExtra = undefined
+    } else {
       block.notes.unsupported(block.at('type'), `a block of the type ${type} cannot be expressed`)
       block.ignore(Object.keys(block.rest()))
     }
@@ -161,6 +174,7 @@ function readAssistant(content: unknown, message: Fields): Json {
     reasoning_content: text.length > 0 ? text.join('') : undefined,
     thinking_blocks: thoughts.length > 0 ? thoughts : undefined,
     tool_calls: calls.length > 0 ? calls : undefined,
+    extra_content: textExtra,
   })
 }
 

@@ -99,7 +99,7 @@ function readThinking(fields: Fields): Json {
   const budget = thinking.number('budget_tokens')
   const display = thinking.string('display')
   thinking.end()
-  if (type === 'disabled') return { ...formatted, reasoning_effort: 'none' }
+  if (type === 'disabled') return { ...formatted, reasoning_effort: 'none', thinking: { type } }
   const own = compact({ type, budget_tokens: budget, display })
   if (budget === undefined) return { ...formatted, ...named, thinking: own }
   return { ...formatted, reasoning_effort: effort ?? effortOf(budget), thinking: own }

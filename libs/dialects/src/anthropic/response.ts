@@ -21,6 +21,7 @@ import {
   stringIn,
   translating,
 } from '../fields.ts'
+import { signatureBlocks } from './google-signatures.ts'
 
 const FINISHES: Readonly<Record<string, FinishReason>> = {
   end_turn: 'stop',
@@ -154,7 +155,11 @@ function writeBlocks(message: AnswerMessage): readonly Json[] {
   return [
     ...(thoughts ? thoughts.map((one) => ({ ...one })) : unsigned),
     ...(text === '' ? [] : [{ type: 'text', text }]),
-    ...(message.tool_calls ?? []).map(writeCall),
+    ...signatureBlocks('text', message.extra_content),
+    ...(message.tool_calls ?? []).flatMap((call) => [
+      ...signatureBlocks('call', call.extra_content),
+      writeCall(call),
+    ]),
   ]
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../chat.ts'
 import { type StreamWriter } from '../codec.ts'
 import { type Json, type Problem } from '../fields.ts'
+import { signatureBlocks } from './google-signatures.ts'
 import { writeStopReason, writeUsage } from './response.ts'
 
 export function streamWriter(context: AnswerContext): StreamWriter {
@@ -95,6 +96,7 @@ class BlockWriter implements StreamWriter {
       this.#openBlock('text', { text: '' })
       this.#deltaEvent({ type: 'text_delta', text })
     }
+    for (const block of signatureBlocks('text', delta.extra_content)) this.#thought(block)
     for (const call of delta.tool_calls ?? []) {
       const problem = this.#callDelta(call)
       if (problem) return problem
@@ -122,6 +124,7 @@ class BlockWriter implements StreamWriter {
         // Its block is closed, and Anthropic has no way to open it again.
         return { field: `tool_calls[${call.index}]`, message: 'goes on behind another block' }
       }
+      for (const block of signatureBlocks('call', call.extra_content)) this.#thought(block)
       this.#close()
       this.#call = call.index
       this.#open = 'tool_use'

@@ -29,7 +29,7 @@ export function writeMessages(fields: Fields): Conversation {
       if (turns.length === 0) opening.push(content)
       else turns.push({ role: 'system', content, results: false })
     } else if (role === 'user') writeUser(message, turns)
-    else if (role === 'assistant') turns.push(writeAssistant(message))
+    else if (role === 'assistant') turns.push(...writeAssistant(message))
     else if (role === 'tool') writeResult(message, turns)
     else refuse(message.at('role'), 'cannot be expressed at this backend')
     message.end()
@@ -76,7 +76,8 @@ function writeId(id: string): string {
   return id.replace(ID, (character) => `_x${character.charCodeAt(0).toString(16)}_`)
 }
 
-function writeAssistant(message: Fields): Turn {
+/** No turn where nothing is left to say: Anthropic refuses an empty one. */
+function writeAssistant(message: Fields): readonly Turn[] {
   message.unsupported(['name', 'audio', 'function_call'])
   message.hints(['extra_content', 'annotations'])
   const thoughts = message.each('thinking_blocks').flatMap(writeThought)
@@ -94,7 +95,8 @@ function writeAssistant(message: Fields): Turn {
   const blocks = [...thoughts, ...text, ...said, ...calls]
   const plain = typeof content === 'string' && blocks.length === 1 && text.length === 1
   message.hints(['cache_control'])
-  return { role: 'assistant', content: plain ? content : blocks, results: false }
+  if (blocks.length === 0) return []
+  return [{ role: 'assistant', content: plain ? content : blocks, results: false }]
 }
 
 function writeThought(block: Fields): readonly Json[] {

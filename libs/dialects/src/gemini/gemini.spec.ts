@@ -1,4 +1,4 @@
-import { describeCodec, readText } from '../codec.contract.ts'
+import { context, describeCodec, readText } from '../codec.contract.ts'
 import { describeDialect } from '../dialect.contract.ts'
 import { joined } from '../hub-values.harness.ts'
 import { gemini } from './index.ts'
@@ -167,5 +167,28 @@ describe('the end of a stream of Gemini', () => {
     expect(endsWell(`data: ${text}\n\n`)).toBe(false)
     const pad = 'x'.repeat(gemini.tailBytes)
     expect(endsWell(`data: ${text.replace('"name":"f"', `"name":"${pad}"`)}\n\n`)).toBe(false)
+  })
+})
+
+describe('ids and turns that other APIs refuse', () => {
+  it('makes ids of calls of at most 40 characters, however long the id of the answer is', () => {
+    const parts = [1, 2].map((a) => ({ functionCall: { name: 'f', args: { a } } }))
+    const candidates = [{ content: { parts }, finishReason: 'STOP' }]
+    const body = { responseId: 'r'.repeat(90), candidates }
+    const whole = chat.readAnswer(body, context)
+    const answered = whole.ok ? whole.value.choices[0]?.message.tool_calls : undefined
+    const streamed = joined(readText(chat, `data: ${JSON.stringify(body)}\n\n`).chunks).calls
+    const ids = (answered ?? []).map(({ id }) => id)
+    expect(new Set(ids).size).toBe(2)
+    expect(ids.filter((id) => id.length > 40)).toEqual([])
+    expect(streamed.map(({ id }) => id)).toEqual(ids)
+  })
+
+  it('leaves a turn of the assistant out that says nothing', () => {
+    const said = ['', null, []].map((content) => ({ role: 'assistant', content }))
+    const messages = [{ role: 'user', content: 'a' }, ...said]
+    const written = chat.writeRequest({ model: 'm', messages }, { lenient: false })
+    expect(written).toMatchObject({ value: { body: { contents: [{ role: 'user' }] } } })
+    expect(written.ok && written.value.body['contents']).toHaveLength(1)
   })
 })

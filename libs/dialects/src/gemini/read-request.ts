@@ -142,7 +142,7 @@ function readThinking(config: Fields): Json {
     return { reasoning_effort: EFFORTS[level] }
   }
   if (budget === undefined || budget < 0) return {}
-  if (budget === 0) return { reasoning_effort: 'none' }
+  if (budget === 0) return { reasoning_effort: 'none', thinking: { type: 'disabled' } }
   return {
     reasoning_effort: effortOf(budget),
     thinking: { type: 'enabled', budget_tokens: budget },

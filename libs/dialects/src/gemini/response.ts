@@ -102,6 +102,14 @@ export function isBlocked(body: Json): boolean {
   return stringIn(body['promptFeedback'], 'blockReason') !== undefined
 }
 
+/** OpenAI refuses ids of calls that are longer than 40 characters. */
+const ANSWER_ID_CHARACTERS_MAX = 24
+
+/** The id of a call that Gemini gave none: of its answer, its candidate and its place there. */
+export function callId(answerId: string, place: readonly [index: number, call: number]): string {
+  return ['call', answerId.slice(-ANSWER_ID_CHARACTERS_MAX), ...place].join('_')
+}
+
 export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAnswer, Problem> {
   return translating(() => {
     if (!isJson(body)) refuse('body', 'must be an object')
@@ -133,7 +141,7 @@ function readChoice(candidate: unknown, { index, id }: { index: number; id: stri
     const text = stringIn(part, 'text')
     const called = jsonIn(part, 'functionCall')
     const signed = stringIn(part, 'thoughtSignature')
-    if (called) calls.push(readCall(called, { id: `call_${id}_${index}_${calls.length}`, signed }))
+    if (called) calls.push(readCall(called, { id: callId(id, [index, calls.length]), signed }))
     else {
       signature = signed ?? signature
       if (text === undefined) continue

@@ -10,7 +10,7 @@ import { compact, isJson, type Json, jsonIn, listIn, parsedJson, stringIn } from
 import { type SseEvent } from '../sse.ts'
 import { readError } from './errors.ts'
 import { googleExtra } from './read-contents.ts'
-import { isBlocked, readFinish, readLogprobs, readUsage } from './response.ts'
+import { callId, isBlocked, readFinish, readLogprobs, readUsage } from './response.ts'
 import { argumentsOf } from './write-contents.ts'
 
 const STREAM_ERROR_STATUS = 502
@@ -91,7 +91,7 @@ class Candidates implements EventTaker {
         calls.push(
           compact({
             index: count,
-            id: stringIn(called, 'id') ?? `call_${id}_${index}_${count}`,
+            id: stringIn(called, 'id') ?? callId(id, [index, count]),
             name: stringIn(called, 'name') ?? '',
             arguments: argumentsOf(called['args']),
             extra_content: signed === undefined ? undefined : googleExtra(signed),

@@ -42,7 +42,7 @@ export function writeContents(fields: Fields): Conversation {
       if (last?.results) last.parts.push(...parts)
       else turns.push({ role, parts, results: false })
       if (last) last.results = false
-    } else if (role === 'assistant') turns.push(writeAssistant(message, names))
+    } else if (role === 'assistant') turns.push(...writeAssistant(message, names))
     else if (role === 'tool') writeResult(message, { turns, names })
     else refuse(message.at('role'), 'cannot be expressed at this backend')
     message.end()
@@ -57,7 +57,8 @@ function signatureIn(fields: Fields): string | undefined {
   return stringIn(jsonIn(fields.take('extra_content'), 'google'), 'thought_signature')
 }
 
-function writeAssistant(message: Fields, names: Map<string, string>): Turn {
+/** No turn where nothing is left to say: Gemini refuses an empty one. */
+function writeAssistant(message: Fields, names: Map<string, string>): readonly Turn[] {
   message.unsupported(['name', 'audio', 'function_call'])
   message.hints(['reasoning_content', 'reasoning', 'thinking_blocks', 'annotations'])
   const signature = signatureIn(message)
@@ -69,7 +70,8 @@ function writeAssistant(message: Fields, names: Map<string, string>): Turn {
     parts[parts.length - 1] = { ...last, thoughtSignature: signature }
   }
   const calls = message.each('tool_calls').map((call) => writeCall(call, names))
-  return { role: 'model', parts: [...parts, ...calls], results: false }
+  if (parts.length + calls.length === 0) return []
+  return [{ role: 'model', parts: [...parts, ...calls], results: false }]
 }
 
 function writeCall(call: Fields, names: Map<string, string>): Json {

@@ -1,7 +1,10 @@
 import fc from 'fast-check'
 import { type Failure } from '@signalbox/model'
-import { describeCodec, readText } from '../codec.contract.ts'
+import { anthropic } from '../anthropic/index.ts'
+import { context, describeCodec, readText } from '../codec.contract.ts'
 import { describeDialect } from '../dialect.contract.ts'
+import { type Dialect } from '../dialect.ts'
+import { gemini } from '../gemini/index.ts'
 import { joined } from '../hub-values.harness.ts'
 import { openai } from './index.ts'
 
@@ -143,5 +146,67 @@ describe('the calls of careless servers', () => {
     expect(read(said([part('{"x"')]) + said([part(':1}')])).calls).toEqual([
       { index: 0, id: 'a', name: 'f', args: { x: 1 } },
     ])
+  })
+})
+
+describe('a call that was forced', () => {
+  const call = { index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }
+
+  it('ends an answer with the reason of a call, though OpenAI says stop', () => {
+    const of = (message: object) => ({ choices: [{ message, finish_reason: 'stop' }] })
+    const read = (message: object) => openai.chat.readAnswer(of(message), context)
+    expect(read({ tool_calls: [call] })).toMatchObject({
+      value: { choices: [{ finish_reason: 'tool_calls' }] },
+    })
+    expect(read({ content: 'x' })).toMatchObject({
+      value: { choices: [{ finish_reason: 'stop' }] },
+    })
+  })
+
+  it('ends a stream with it too, where it is cut short with the reason of that', () => {
+    const stream = (reason: string) =>
+      [{ delta: { tool_calls: [call] } }, { delta: {}, finish_reason: reason }]
+        .map((choice) => `data: ${JSON.stringify({ choices: [{ index: 0, ...choice }] })}\n\n`)
+        .join('')
+    const finish = (text: string) => joined(readText(openai.chat, text).chunks).finish
+    expect(finish(stream('stop'))).toBe('tool_calls')
+    expect(finish(stream('length'))).toBe('length')
+  })
+
+  it('reaches clients of Anthropic as tool_use, and their agents run the tool', () => {
+    const body = { choices: [{ message: { tool_calls: [call] }, finish_reason: 'stop' }] }
+    const answer = openai.chat.readAnswer(body, context)
+    if (!answer.ok) throw new Error(answer.error.message)
+    expect(JSON.parse(anthropic.chat.writeAnswer(answer.value))).toMatchObject({
+      stop_reason: 'tool_use',
+    })
+  })
+})
+
+describe('what clients of other dialects wish', () => {
+  const asked = (dialect: Dialect, body: object) => {
+    const read = dialect.chat.readRequest(body, { lenient: false, model: 'm' })
+    if (!read.ok) throw new Error(read.error.field)
+    return openai.chat.writeRequest(read.value.chat, { lenient: false })
+  }
+  const message = { model: 'm', max_tokens: 9, messages: [{ role: 'user', content: 'x' }] }
+
+  it('is not made an effort that most models refuse, where it is not to think', () => {
+    const off = asked(anthropic, { ...message, thinking: { type: 'disabled' } })
+    const generationConfig = { thinkingConfig: { thinkingBudget: 0 } }
+    const none = asked(gemini, { contents: [], generationConfig })
+    for (const written of [off, none]) {
+      expect(written).toMatchObject({ value: { dropped: ['thinking'] } })
+      expect(written.ok && written.value.body).not.toHaveProperty('reasoning_effort')
+    }
+  })
+
+  it('is sent without a user that is longer than OpenAI takes, and says so', () => {
+    const user = (length: number) =>
+      asked(anthropic, { ...message, metadata: { user_id: 'u'.repeat(length) } })
+    expect(user(64)).toMatchObject({ value: { body: { user: 'u'.repeat(64) }, dropped: [] } })
+    const long = user(65)
+    expect(long).toMatchObject({ value: { dropped: ['user'] } })
+    expect(long.ok && long.value.body).not.toHaveProperty('user')
   })
 })

@@ -13,6 +13,8 @@ import {
 } from '../fields.ts'
 
 const ROLES: readonly unknown[] = ['system', 'developer', 'user', 'assistant', 'tool', 'function']
+/** OpenAI's limit of `user`; clients of Anthropic write longer ones. */
+const USER_CHARACTERS_MAX = 64
 /** Members of a message that speak to other dialects alone: they change nothing in what is said. */
 const MESSAGE_HINTS = ['thinking_blocks', 'reasoning_content', 'extra_content', 'cache_control']
 
@@ -38,9 +40,11 @@ export function writeRequest(
   return translating(() => {
     const notes = new Notes(leniency)
     const fields = new Fields(chat, '', notes)
-    const { thinking, top_k: topK, cache_control: _cached, ...rest } = chat
+    const { thinking, top_k: topK, cache_control: _cached, ...said } = chat
     fields.hints(['cache_control'])
-    if (thinking !== undefined && chat['reasoning_effort'] === undefined) notes.hint('thinking')
+    const rest = without(said, unspeakable(chat))
+    if (thinking !== undefined && rest['reasoning_effort'] === undefined) notes.hint('thinking')
+    if (said['user'] !== rest['user']) notes.hint('user')
     if (topK !== undefined) notes.unsupported('top_k')
     const tools = fields.each('tools').map((tool, index) => {
       tool.hints(['cache_control'])
@@ -52,6 +56,16 @@ export function writeRequest(
     const body = { ...rest, messages, ...(tools.length > 0 ? { tools } : {}) }
     return { path: '/v1/chat/completions', body, dropped: notes.dropped }
   })
+}
+
+/**
+ * Members that are no one's wish, or too long. Not to think is no effort here: most models refuse
+ * `none`, and many that take it do not think anyway.
+ */
+function unspeakable({ thinking, reasoning_effort: effort, user }: ChatRequest): readonly string[] {
+  const isOff = isJson(thinking) && thinking['type'] === 'disabled' && effort === 'none'
+  const isLong = typeof user === 'string' && user.length > USER_CHARACTERS_MAX
+  return [...(isOff ? ['reasoning_effort'] : []), ...(isLong ? ['user'] : [])]
 }
 
 function writeMessage(fields: Fields, message: Json): Json {

@@ -37,6 +37,11 @@ export function readFinishReason(value: unknown): FinishReason | undefined {
   return Object.hasOwn(FINISH_REASONS, value) ? FINISH_REASONS[value] : 'stop'
 }
 
+/** OpenAI says `stop` of calls that a tool_choice forced; every other dialect tells them apart. */
+export function withCalls(reason: FinishReason, hasCalls: boolean): FinishReason {
+  return reason === 'stop' && hasCalls ? 'tool_calls' : reason
+}
+
 export function readUsage(value: unknown): Usage | undefined {
   if (!isJson(value)) return undefined
   return usageOf({
@@ -94,6 +99,7 @@ function readChoice(choice: unknown, position: number): AnswerChoice {
   if (!isJson(choice) || !message) refuse(`choices[${position}].message`, 'is missing')
   const calls = listIn(message, 'tool_calls')
   const refusal = stringIn(message, 'refusal')
+  const reason = readFinishReason(choice['finish_reason']) ?? 'stop'
   return compact({
     index: position,
     message: compact({
@@ -105,7 +111,7 @@ function readChoice(choice: unknown, position: number): AnswerChoice {
       tool_calls: calls.length > 0 ? calls.map(readCall) : undefined,
       extra_content: readExtra(message),
     }),
-    finish_reason: readFinishReason(choice['finish_reason']) ?? 'stop',
+    finish_reason: withCalls(reason, calls.length > 0),
     logprobs: readLogprobs(choice['logprobs']),
     stop_reason: stringIn(choice, 'stop_reason'),
   })

@@ -16,6 +16,7 @@ import {
   readReasoning,
   readThinkingBlocks,
   readUsage,
+  withCalls,
 } from './response.ts'
 
 const DONE = '[DONE]'
@@ -71,11 +72,12 @@ class Chunks implements EventTaker {
 
   #choice(choice: Json): ChunkChoice {
     const index = typeof choice['index'] === 'number' ? choice['index'] : 0
-    const delta = jsonIn(choice, 'delta') ?? {}
+    const delta = this.#delta(jsonIn(choice, 'delta') ?? {}, index)
+    const reason = readFinishReason(choice['finish_reason'])
     return compact({
       index,
-      delta: this.#delta(delta, index),
-      finish_reason: readFinishReason(choice['finish_reason']),
+      delta,
+      finish_reason: reason && withCalls(reason, this.#calls.has(index)),
       logprobs: readLogprobs(choice['logprobs']),
       stop_reason: stringIn(choice, 'stop_reason'),
     })
