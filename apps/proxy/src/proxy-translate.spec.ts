@@ -259,3 +259,37 @@ describe('bytes between two of one dialect', () => {
     expect(await answer.json()).toEqual({ input_tokens: 11 })
   })
 })
+
+describe('what one dialect cannot say', () => {
+  const both = { ...hello, model: 'both', logprobs: true }
+  const asks = async (count: number) => {
+    const all = []
+    for (let n = 0; n < count; n++) {
+      const answer = await chat(both)
+      await answer.text()
+      all.push([answer.status, answer.headers.get('x-signalbox-attempts')])
+    }
+    return all
+  }
+  const targets = (...ids: string[]) => [
+    { targets: ids.map((id) => ({ backend: id, model: 'm1' })) },
+  ]
+
+  it('is asked of the backend that can, whoever has its turn', async () => {
+    await apply('route', 'both', { tiers: targets('b1', 'b2') })
+    expect(await asks(4)).toEqual(new Array(4).fill([200, '1']))
+  })
+
+  it('is asked of a fallback, and refused by name where nobody can', async () => {
+    await apply('route', 'plain', { tiers: targets('b1') })
+    await apply('route', 'both', { tiers: targets('b2'), fallbacks: ['plain'] })
+    expect(await asks(2)).toEqual(new Array(2).fill([200, '1']))
+    await apply('route', 'both', { tiers: targets('b2') })
+    const refusal = await chat(both)
+    expect(refusal.status).toBe(400)
+    expect(((await refusal.json()) as { error: unknown }).error).toMatchObject({
+      code: 'untranslatable',
+      message: expect.stringContaining('logprobs'),
+    })
+  })
+})
