@@ -25,7 +25,9 @@ async function statuses(count: number): Promise<number[]> {
 
 async function facts(id: string) {
   const answer = await fetch(`${base}/admin/health`)
-  const { backends } = (await answer.json()) as { backends: { id: string; breaker: { state: string } }[] }
+  const { backends } = (await answer.json()) as {
+    backends: { id: string; breaker: { state: string } }[]
+  }
   return backends.find((one) => one.id === id)
 }
 
