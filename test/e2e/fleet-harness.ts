@@ -155,7 +155,12 @@ export async function openStream(
   { index, model }: { readonly index: number; readonly model: string },
 ) {
   // Once it is answered at all: on a busy machine a proxy may still be hearing of the model.
-  await eventually(async () => (await fleet.chat(index, model)).status === 200)
+  await eventually(async () => {
+    const answer = await fleet.chat(index, model)
+    const text = await answer.text()
+    if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${text}`)
+    return true
+  })
   const before = backend.eventsSent
   backend.holdEvents()
   const asked = fleet.chat(index, model, { stream: true })
