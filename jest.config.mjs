@@ -22,6 +22,5 @@ export default {
   globalSetup: '<rootDir>/tools/jest-setup.mjs',
   globalTeardown: '<rootDir>/tools/jest-teardown.mjs',
   testTimeout: 180_000,
-  maxWorkers: 2,
   reporters: ['default', '<rootDir>/tools/jest-reporter.mjs'],
 }

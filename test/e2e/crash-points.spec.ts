@@ -123,7 +123,8 @@ async function checkCrash(point: CrashPoint): Promise<void> {
   const again = await post('b1', { key: 'k1' })
   expect(again).toMatchObject({ status: 201, etag: '"2"' })
   expect(await post('b1', { key: 'k1' })).toEqual(again)
-  if (point.on === 'nats') expect(first).toEqual(again)
+  // The publisher is woken by the commit, as the answer is: either may come first.
+  if (point.on === 'nats' && first !== null) expect(first).toEqual(again)
   else expect(first).toBeNull()
   if (point.on === 'http') expect(held.toString('utf8').split('\r\n\r\n')[1]).toBe(again?.text)
   await expectWhole(2)
