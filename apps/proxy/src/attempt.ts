@@ -2,6 +2,7 @@ import { dialectNamed, type HeaderPair } from '@signalbox/dialects'
 import { type Failure } from '@signalbox/model'
 import {
   admits,
+  answersWell,
   beginAttempt,
   type CompiledTarget,
   endAttempt,
@@ -78,7 +79,7 @@ export async function attempt(
   const cause = endAttempt(breaker, attempted.route.policy, {
     verdict: verdictOf(outcome, status),
     // One that was answered well has been counted when its answer began.
-    probes: probes && !(facts.status > 0 && facts.status < SERVER_ERROR),
+    probes: probes && !answersWell(facts.status),
     nowMs,
     mayEject: () => mayEjectOneMore(attempted, nowMs),
   })
@@ -89,7 +90,6 @@ export async function attempt(
 }
 
 const PERCENT = 100
-const SERVER_ERROR = 500
 
 /** A probing request is answered once its answer begins: a stream may go on for ten minutes. */
 function endProbe(
@@ -97,7 +97,7 @@ function endProbe(
   { route }: Attempted,
   { breaker, status }: { readonly breaker: Live['breaker']; readonly status: number },
 ): void {
-  if (status >= SERVER_ERROR) return
+  if (!answersWell(status)) return
   const ended = { verdict: 'good', probes: true, mayEject: () => false } as const
   endAttempt(breaker, route.policy, { ...ended, nowMs: clock.monotonicMs() })
 }

@@ -98,6 +98,11 @@ export function beginAttempt(breaker: Breaker, nowMs: number): boolean {
 /** What an attempt says about its backend; `nothing` where the client left or was at fault. */
 export type Verdict = 'good' | 'connect' | 'failure' | 'nothing'
 
+/** Whether a backend's status speaks for it; 0: it has not answered. */
+export function answersWell(status: number): boolean {
+  return status > 0 && status < SERVER_ERROR
+}
+
 /** `status` is the backend's, 0 where it has not answered. */
 export function verdictOf(outcome: Outcome, status: number): Verdict {
   if (outcome.kind === 'answered') return status >= SERVER_ERROR ? 'failure' : 'good'
