@@ -205,6 +205,16 @@ interface Service {
   readonly depends_on?: readonly string[] | Readonly<Record<string, object>>
 }
 
+describe('the young generation of a proxy', () => {
+  it('is small, whoever starts it', () => {
+    const starts = ['Dockerfile', 'systemd/signalbox-proxy@.service']
+    const texts = starts.map((file) => readFileSync(join(deploy, file), 'utf8'))
+    texts.push(readFileSync(join(deploy, '../apps/standalone/src/proxies.ts'), 'utf8'))
+    const sizes = texts.map((text) => /--max-semi-space-size=\d+/.exec(text)?.[0])
+    expect(sizes).toEqual(starts.concat('start').map(() => '--max-semi-space-size=4'))
+  })
+})
+
 describe('compose.yaml', () => {
   it('has a volume or a secret for each that a service names, and is a whole fleet', () => {
     const { services, volumes, secrets } = parse(read('compose.yaml'), { merge: true })
@@ -341,7 +351,7 @@ describe('systemd', () => {
       expect(limits).toContain(`signalbox hard nofile ${limit('NOFILE')}\n`)
       expect(limits).toContain(`signalbox hard nproc ${limit('NPROC')}\n`)
       expect(unit).toMatch(
-        /^ExecStart=\/usr\/bin\/node \/opt\/signalbox\/dist\/[a-z-]+\/main\.js$/m,
+        /^ExecStart=\/usr\/bin\/node (--max-semi-space-size=4 )?\/opt\/signalbox\/dist\/[a-z-]+\/main\.js$/m,
       )
     }
   })

@@ -146,7 +146,7 @@ function exchange(
         for (const cancel of [leaveQueue, cancelConnect, cancelFirstByte, cancelDeadline]) cancel()
         response.off('drain', resume)
         response.off('close', onClose)
-        exchanges.delete(relay)
+        exchanges.remove(relay)
         resolve(ended)
       },
       released: () => upstream.leave(),

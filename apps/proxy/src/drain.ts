@@ -1,5 +1,6 @@
 import { type Server } from 'node:http'
 import { type Clock } from '@signalbox/host'
+import { type Bag } from './bag.ts'
 import { type ProxyConfig } from './config.ts'
 import { type Exchange } from './exchange.ts'
 import { internal } from './failures.ts'
@@ -12,7 +13,7 @@ export interface Draining {
   readonly config: Pick<ProxyConfig, 'drainNoticeMs' | 'drainDeadlineMs'>
   readonly clock: Clock
   readonly servers: readonly Server[]
-  readonly exchanges: ReadonlySet<Exchange>
+  readonly exchanges: Bag<Exchange>
   /** Whether any request is not yet answered to its last byte. */
   readonly busy: () => boolean
 }
@@ -26,7 +27,8 @@ export async function drain(draining: Draining): Promise<void> {
   await wait(clock, config.drainNoticeMs)
   const closed = servers.map((server) => new Promise((resolve) => server.close(resolve)))
   await idle(draining, config.drainDeadlineMs)
-  for (const exchange of exchanges) exchange.abort(internal('draining', 'the proxy shuts down'))
+  for (const exchange of exchanges.all())
+    exchange.abort(internal('draining', 'the proxy shuts down'))
   await idle(draining, BREAK_OFF_MS)
   for (const server of servers) server.closeAllConnections()
   await Promise.all(closed)

@@ -4,6 +4,7 @@ import { type Clock } from '@signalbox/host'
 import { type Failure } from '@signalbox/model'
 import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
+import { type Placed } from './bag.ts'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
 
@@ -44,7 +45,7 @@ export interface ExchangeOptions {
  * does not end as its dialect says it must ends in an error event and a connection that breaks:
  * SDKs take a clean end for success.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Placed {
   readonly #options: ExchangeOptions
   readonly #startMs: number
   #controller: Dispatcher.DispatchController | undefined
@@ -63,6 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The client has been told of the failure in the stream itself. */
   #told = false
   bytes = 0
+  place = -1
 
   constructor(options: ExchangeOptions) {
     this.#options = options

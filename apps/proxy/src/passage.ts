@@ -4,6 +4,7 @@ import { type Clock, type Log } from '@signalbox/host'
 import { type AttemptRecord, type Failure, type FailureCode, type Tokens } from '@signalbox/model'
 import { type CompiledKey, type CompiledRoute } from '@signalbox/routing'
 import { type AccessLog } from './access-log.ts'
+import { type Bag } from './bag.ts'
 import { type BodyBudget } from './body-budget.ts'
 import { type BodyScan } from './body-scan.ts'
 import { type Configuration, type Routing } from './configuration.ts'
@@ -34,7 +35,7 @@ export interface Pipeline {
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
   /** Attempts under way, for the drain. */
-  readonly exchanges: Set<Exchange>
+  readonly exchanges: Bag<Exchange>
 }
 
 export interface Accepted {

@@ -14,7 +14,7 @@ import { type BackendHealth } from './answers.ts'
 import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { registerFollowMetrics } from './follow-metrics.ts'
 import { Spool } from './spool.ts'
-import { createUsage, type Usage } from './usage.ts'
+import { type Usage, UsageLane } from './usage.ts'
 
 /** What a data plane hears while it runs. */
 export interface Hearing {
@@ -88,9 +88,9 @@ function listenOn(server: Server, address: ListenAddress | undefined): Promise<L
 }
 
 /** To the bus; what nobody stores now waits on disk. */
-export function spoolUsage(config: ProxyConfig, deps: AloneDeps, boot: string): Usage {
+export function spoolUsage(config: ProxyConfig, deps: AloneDeps, boot: string): UsageLane {
   const spool = new Spool(join(diskFolder(config), 'usage'), config.usageBytesMax)
-  return createUsage({ ...deps, spool, proxy: config.id, boot })
+  return new UsageLane({ ...deps, spool, proxy: config.id, boot })
 }
 
 export function diskFolder({ dataDir, id }: ProxyConfig): string {

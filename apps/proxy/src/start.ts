@@ -13,6 +13,7 @@ import {
 import { type Load } from '@signalbox/model'
 import { createAccessLog } from './access-log.ts'
 import { answer, endpointOf, wantedBy } from './answers.ts'
+import { Bag } from './bag.ts'
 import { BodyBudget, LARGEST_AT_ONCE } from './body-budget.ts'
 import { type ProxyConfig } from './config.ts'
 import { Configuration } from './configuration.ts'
@@ -63,7 +64,7 @@ export async function startDataPlane(
   seat: Seat,
 ): Promise<RunningProxy> {
   const { clock, random, log, metrics } = deps
-  const exchanges = new Set<Exchange>()
+  const exchanges = new Bag<Exchange>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const load = () => loadOf(state)
   const proxyMetrics = createProxyMetrics(metrics)

@@ -1,4 +1,5 @@
 import { type Cancel, type Clock } from '@signalbox/host'
+import { Bag, type Placed } from './bag.ts'
 
 /** Deadlines of requests are seconds to minutes: a tenth of a second late is early enough. */
 export const TICK_MS = 100
@@ -9,13 +10,13 @@ export interface TimerWheel {
   stop(): void
 }
 
-interface Entry {
+interface Entry extends Placed {
   readonly run: () => void
 }
 
 /** One timer of the event loop for all requests; a slot is a tick, an entry sits in one slot. */
 export function createTimerWheel(clock: Clock): TimerWheel {
-  const slots = new Map<number, Set<Entry>>()
+  const slots = new Map<number, Bag<Entry>>()
   const tickOf = (ms: number) => Math.ceil(ms / TICK_MS)
   let done = tickOf(clock.monotonicMs()) - 1
 
@@ -25,8 +26,8 @@ export function createTimerWheel(clock: Clock): TimerWheel {
       done++
       const due = slots.get(done)
       if (!due) continue
-      // Deleted behind the loop: what one entry cancels in this slot must not run.
-      for (const entry of due) entry.run()
+      // Taken out one by one: what one entry cancels in this slot must not run.
+      for (let entry = due.take(); entry; entry = due.take()) entry.run()
       slots.delete(done)
     }
   })
@@ -34,13 +35,11 @@ export function createTimerWheel(clock: Clock): TimerWheel {
   return {
     after: (delayMs, run) => {
       const slot = Math.max(tickOf(clock.monotonicMs() + delayMs), done + 1)
-      const entry = { run }
-      const others = slots.get(slot)
-      if (others) others.add(entry)
-      else slots.set(slot, new Set([entry]))
-      return () => {
-        slots.get(slot)?.delete(entry)
-      }
+      const entry = { run, place: -1 }
+      const others = slots.get(slot) ?? new Bag<Entry>()
+      if (others.size === 0) slots.set(slot, others)
+      others.add(entry)
+      return () => others.remove(entry)
     },
     stop,
   }

@@ -11,7 +11,8 @@ import {
 } from '@signalbox/model'
 import { eventually, manualClock } from '@signalbox/testing'
 import { Spool } from './spool.ts'
-import { createUsage, FLUSH_MS, type Usage, WAITING_MAX } from './usage.ts'
+import { FLUSH_MS, type Usage, UsageLane } from './usage.ts'
+import { WAITING_MAX } from './waiting-lines.ts'
 
 let dir: string
 beforeEach(() => {
@@ -40,7 +41,7 @@ function world({ bytesMax = 1_000_000, boot = 'boot' } = {}) {
     return Promise.resolve()
   }
   const spool = new Spool(join(dir, 'usage'), bytesMax)
-  const lane = createUsage({
+  const lane = new UsageLane({
     ...{ bus: { deliverUsage }, spool, proxy: 'p', boot, clock, metrics, log: silentLog },
   })
   const value = async (name: string) => {

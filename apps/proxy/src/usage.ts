@@ -1,7 +1,8 @@
 import { type Bus } from '@signalbox/bus'
 import { type Cancel, type Clock, Counter, gaugesOf, type Log, type Metrics } from '@signalbox/host'
-import { encodeRecord, type RequestRecord, USAGE_BYTES_MAX } from '@signalbox/model'
+import { type RequestRecord } from '@signalbox/model'
 import { type Spool } from './spool.ts'
+import { type Lines, WaitingLines } from './waiting-lines.ts'
 
 /*
  * Records of requests leave a proxy in batches, off the path of any request:
@@ -14,8 +15,6 @@ import { type Spool } from './spool.ts'
  */
 
 export const FLUSH_MS = 500
-/** Records that wait at most; what is over it is counted and left out. */
-export const WAITING_MAX = 10_000
 /** After a failure the bus is asked again no sooner than this, doubled each time. */
 const RETRY_MS = 1_000
 const RETRY_MS_MAX = 30_000
@@ -38,18 +37,14 @@ export interface Usage {
   stop(): Promise<void>
 }
 
-export function createUsage(deps: UsageDeps): Usage {
-  const lane = new UsageLane(deps)
-  return { add: (record) => lane.add(record), stop: () => lane.stop() }
-}
-
-class UsageLane {
+/** The usage of a proxy, its workers' included. */
+export class UsageLane implements Usage {
   readonly #deps: UsageDeps
   readonly #dropped: Counter
   readonly #stored: Counter
   readonly #opened: Promise<unknown>
   readonly #stopFlushing: Cancel
-  #waiting: RequestRecord[] = []
+  readonly #waiting = new WaitingLines()
   #flushing: Promise<void> | undefined
   #batches = 0
   #failures = 0
@@ -63,15 +58,19 @@ class UsageLane {
     this.#dropped = counter('signalbox_usage_dropped_total', 'Records that a bound left out')
     this.#stored = counter('signalbox_usage_stored_total', 'Records that were stored')
     const gauge = gaugesOf(metrics)
-    gauge('signalbox_usage_waiting', 'Records that wait in memory', () => this.#waiting.length)
+    gauge('signalbox_usage_waiting', 'Records that wait in memory', () => this.#waiting.count)
     gauge('signalbox_usage_spooled_bytes', 'Bytes of records on disk', () => spool.bytes())
     this.#opened = this.#guarded('the spool of usage cannot be read', () => spool.open())
     this.#stopFlushing = clock.every(FLUSH_MS, () => void this.flush())
   }
 
   add(record: RequestRecord): void {
-    if (this.#waiting.length < WAITING_MAX) this.#waiting.push(record)
-    else this.#dropped.inc()
+    if (!this.#waiting.add(record)) this.#dropped.inc()
+  }
+
+  /** What a worker recorded. */
+  addLines(lines: Lines): void {
+    if (!this.#waiting.addLines(lines)) this.#dropped.inc(lines.records)
   }
 
   /** One at a time; what comes meanwhile waits for the next. */
@@ -88,12 +87,10 @@ class UsageLane {
 
   async #flush(): Promise<void> {
     await this.#opened
-    const records = this.#waiting
-    this.#waiting = []
-    for (const batch of batchesOf(records)) {
-      const one = { id: `${this.#deps.boot}-${++this.#batches}`, text: batch.text }
-      if (await this.#deliver(one)) this.#stored.inc(batch.records)
-      else await this.#keep(one, batch.records)
+    for (let lines = this.#waiting.shift(); lines; lines = this.#waiting.shift()) {
+      const one = { id: `${this.#deps.boot}-${++this.#batches}`, text: lines.text }
+      if (await this.#deliver(one)) this.#stored.inc(lines.records)
+      else await this.#keep(one, lines.records)
     }
     await this.#drain()
   }
@@ -144,25 +141,4 @@ class UsageLane {
       return undefined
     }
   }
-}
-
-/** As much as a batch holds, in each. */
-function* batchesOf(records: readonly RequestRecord[]) {
-  let text = ''
-  let bytes = 0
-  let count = 0
-  for (const record of records) {
-    const line = encodeRecord(record)
-    const lineBytes = Buffer.byteLength(line)
-    if (count > 0 && bytes + lineBytes > USAGE_BYTES_MAX) {
-      yield { text, records: count }
-      text = ''
-      bytes = 0
-      count = 0
-    }
-    text += line
-    bytes += lineBytes
-    count += 1
-  }
-  if (count > 0) yield { text, records: count }
 }

@@ -2,7 +2,8 @@ import { type ChildProcess } from 'node:child_process'
 import { type Socket } from 'node:net'
 import { type Changed, ipcPort, type Port } from '@signalbox/bus'
 import { type Clock, type MetricsPart } from '@signalbox/host'
-import { type Load, type Nack, type RequestRecord } from '@signalbox/model'
+import { type Load, type Nack } from '@signalbox/model'
+import { type Lines } from '../waiting-lines.ts'
 import { bothChanged } from './delta.ts'
 import { type Feed } from './feed.ts'
 import {
@@ -21,7 +22,7 @@ export interface MemberHooks {
   /** What it serves, refuses or carries is another now, or it is up. */
   readonly onChange: () => void
   readonly onTaken: (id: number) => void
-  readonly onRecords: (records: readonly RequestRecord[]) => void
+  readonly onRecords: (lines: Lines) => void
   readonly onCollected: (id: number, value: Collected[What]) => void
   readonly onAsk: (id: number, what: What) => void
 }
@@ -140,7 +141,7 @@ export class Member {
       case 'collected':
         return onCollected(message.id, message.value)
       case 'records':
-        return onRecords(message.records)
+        return onRecords(message.lines)
       case 'ask':
         return onAsk(message.id, message.what)
       case 'load':

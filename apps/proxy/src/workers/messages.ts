@@ -1,7 +1,8 @@
 import { type FollowingState } from '@signalbox/bus'
 import { type MetricsPart } from '@signalbox/host'
-import { type Load, type Nack, type RequestRecord, type Status } from '@signalbox/model'
+import { type Load, type Nack, type Status } from '@signalbox/model'
 import { type BackendHealth } from '../answers.ts'
+import { type Lines } from '../waiting-lines.ts'
 import { type Delta } from './delta.ts'
 
 /*
@@ -66,6 +67,6 @@ export type FromWorker =
   | { readonly from: 'load'; readonly load: Load }
   | { readonly from: 'collected'; readonly id: number; readonly value: Collected[What] }
   | { readonly from: 'ask'; readonly id: number; readonly what: What }
-  | { readonly from: 'records'; readonly records: readonly RequestRecord[] }
+  | { readonly from: 'records'; readonly lines: Lines }
   /** The last thing that it says. */
   | { readonly from: 'last'; readonly load: Load; readonly metrics: MetricsPart }

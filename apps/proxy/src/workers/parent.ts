@@ -8,7 +8,7 @@ import { FoundModels } from '../found-models.ts'
 import { registerFollowMetrics } from '../follow-metrics.ts'
 import { diskFolder, hearStatus, identityOf, spoolUsage } from '../seat.ts'
 import { ID_RADIX, type ProxyDeps } from '../start.ts'
-import { type Usage } from '../usage.ts'
+import { type UsageLane } from '../usage.ts'
 import { Acceptor } from './acceptor.ts'
 import { Crew } from './crew.ts'
 import { Feed } from './feed.ts'
@@ -59,7 +59,7 @@ class Parent {
   readonly #acceptor: Acceptor
   readonly #gather: Gather
   readonly #crew: Crew
-  readonly #usage: Usage
+  readonly #usage: UsageLane
   #following: Following | null = null
 
   constructor(parts: Parts) {
@@ -149,9 +149,7 @@ class Parent {
     return {
       state: () => this.#state(),
       onTaken: (id) => this.#acceptor.taken(id),
-      onRecords: (records) => {
-        for (const record of records) this.#usage.add(record)
-      },
+      onRecords: (lines) => this.#usage.addLines(lines),
       onCollected: (id, value) => this.#gather.collected(id, member(), value),
       onAsk: (id, what) => {
         void this.#gather.answer(what).then((value) => member().post({ to: 'answer', id, value }))

@@ -58,8 +58,8 @@ export class WorkerSeat implements Seat {
   }
 
   openUsage(): Usage {
-    return relayUsage(this.#clock, this.#metrics, (records) => {
-      return this.#port.postMessage({ from: 'records', records } satisfies FromWorker)
+    return relayUsage(this.#clock, this.#metrics, (lines) => {
+      return this.#port.postMessage({ from: 'records', lines } satisfies FromWorker)
     })
   }
 
