@@ -21,6 +21,8 @@ export default {
   modulePathIgnorePatterns: ['<rootDir>/dist', '<rootDir>/.nx', '<rootDir>/.signalbox'],
   globalSetup: '<rootDir>/tools/jest-setup.mjs',
   globalTeardown: '<rootDir>/tools/jest-teardown.mjs',
+  // Most of a suite is waiting for processes: two halve the time on two cores.
+  maxWorkers: 2,
   testTimeout: 180_000,
   reporters: ['default', '<rootDir>/tools/jest-reporter.mjs'],
 }
