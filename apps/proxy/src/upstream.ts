@@ -1,16 +1,13 @@
 import { upstreamOrigin } from '@signalbox/dialects'
-import { type Cancel } from '@signalbox/host'
+import { type Cancel, systemClock } from '@signalbox/host'
 import { type BackendSpec } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
 import Pool from 'undici/lib/dispatcher/pool.js'
+import { Client, KEEP_ALIVE_MS } from './h1/index.ts'
 
-/**
- * Below the 5 s after which common servers close an idle connection: a request that is written just
- * then is lost, and may not be sent again.
- */
-const KEEP_ALIVE_MS = 4_000
 /** When the socket itself gives up. An attempt gives up sooner: connectMs of backend or policy. */
 const CONNECT_MS_MAX = 30_000
+const HTTP_PORT = 80
 
 /**
  * The connections to one address with one credential, and who waits for one of them. The pool's own
@@ -19,7 +16,7 @@ const CONNECT_MS_MAX = 30_000
  * it has connections, and the others wait here.
  */
 export class Upstream {
-  readonly #pool: Pool
+  readonly #pool: Pool | Client
   readonly #connections: number
   readonly #waiting = new Set<() => void>()
   #taken = 0
@@ -27,7 +24,7 @@ export class Upstream {
 
   constructor(spec: BackendSpec) {
     this.#connections = spec.limits.connections
-    this.#pool = openPool(spec)
+    this.#pool = spec.url.startsWith('http:') ? openClient(spec) : openPool(spec)
   }
 
   /**
@@ -74,8 +71,8 @@ export class Upstream {
     this.#closeIfDone()
   }
 
-  destroy(): Promise<void> {
-    return this.#pool.destroy()
+  async destroy(): Promise<void> {
+    await this.#pool.destroy()
   }
 
   #closeIfDone(): void {
@@ -83,6 +80,13 @@ export class Upstream {
     this.#closing = false
     void this.#pool.close() // ends when its requests have
   }
+}
+
+/** Plain HTTP/1.1 is ours: it costs half. TLS and HTTP/2 are undici's. */
+function openClient(spec: BackendSpec): Client {
+  const { hostname, port, host } = new URL(upstreamOrigin(spec.url))
+  const bare = hostname.replace(/^\[|\]$/g, '')
+  return new Client({ hostname: bare, port: Number(port || HTTP_PORT), host }, systemClock)
 }
 
 function openPool(spec: BackendSpec): Pool {

@@ -1,0 +1,1 @@
+export { Client, KEEP_ALIVE_MS } from './client.ts'
