@@ -1,9 +1,10 @@
 import { type IncomingHttpHeaders, type ServerResponse } from 'node:http'
 import { type Dialect } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
-import { type Failure } from '@signalbox/model'
+import { type Failure, type Tokens } from '@signalbox/model'
 import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
+import { AnswerTokens } from './answer-tokens.ts'
 import { type Placed } from './bag.ts'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
@@ -56,7 +57,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
   #settled = false
   #streams = false
   #lastChunkMs = 0
-  #tail: Buffer = Buffer.alloc(0)
+  /** Where the answer may say what it cost, or can be seen to be whole. */
+  #counted: AnswerTokens | undefined
   /** Bytes of an answer that is not passed on; undefined where it is. */
   #dismissed: number | undefined
   /** Stops waiting for the rest of it. */
@@ -90,6 +92,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     if (this.#controller?.paused) this.#controller.resume()
   }
 
+  /** What the answer says that it cost, in its client's dialect. */
+  tokens(): Tokens | undefined {
+    return this.#counted?.read()
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#started = true
@@ -114,6 +121,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     // Throws for a status or a value that HTTP does not allow: then the client has nothing yet.
     response.writeHead(status, out)
     this.#begun = true
+    if (this.#streams || isJsonAnswer(status, headers)) {
+      this.#counted = new AnswerTokens(this.#options.dialect, headers, this.#streams)
+    }
     if (this.#streams) response.flushHeaders()
     onFirstByte(nowMs - this.#startMs, status, one(headers['retry-after']))
   }
@@ -130,17 +140,17 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
       const nowMs = clock.monotonicMs()
       onGap(nowMs - this.#lastChunkMs)
       this.#lastChunkMs = nowMs
-      this.#keepTail(chunk)
     }
+    this.#counted?.add(chunk)
     if (!response.write(chunk)) controller.pause()
   }
 
   onResponseEnd(): void {
-    const { response, dialect, released } = this.#options
+    const { response, released } = this.#options
     released()
     this.#forget()
     if (this.#dismissed !== undefined) return
-    if (this.#streams && !dialect.endsWell(this.#tail)) {
+    if (this.#streams && !this.#counted?.endsWell()) {
       const begun = { started: true, begun: true }
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
     }
@@ -197,14 +207,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     this.#settled = true
     this.#options.finish(outcome)
   }
-
-  #keepTail(chunk: Buffer): void {
-    const { tailBytes } = this.#options.dialect
-    this.#tail =
-      chunk.length >= tailBytes
-        ? chunk.subarray(-tailBytes)
-        : Buffer.concat([this.#tail, chunk]).subarray(-tailBytes)
-  }
 }
 
 /** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
@@ -212,6 +214,11 @@ function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
   const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
   return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
+}
+
+/** An answer that may say what it cost. */
+function isJsonAnswer(status: number, { 'content-type': type = '' }: IncomingHttpHeaders): boolean {
+  return status === 200 && type.toLowerCase().startsWith('application/json')
 }
 
 function one(value: string | string[] | undefined): string | undefined {

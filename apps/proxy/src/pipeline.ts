@@ -154,6 +154,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
   const { code } = passage
   const status = response.headersSent || !code ? response.statusCode : CODES[code].status
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
+  if (passage.tokens === TOKENS_UNKNOWN) passage.tokens = exchange?.tokens() ?? TOKENS_UNKNOWN
   usage.add(recordOf(passage, { proxy, status, durationMs }))
   accessLog.add({
     method,

@@ -1,27 +1,7 @@
-import { decodeRecords, type RequestRecord } from '@signalbox/model'
-import { eventually } from '@signalbox/testing'
-import { apply, backend, chat, hello, hub, proxy, useProxy } from './proxy-harness.ts'
+import { apply, backend, chat, hello, proxy, useProxy } from './proxy-harness.ts'
+import { recordNamed, storing } from './usage-harness.ts'
 
 useProxy()
-
-/** What is stored from now on. */
-function storing(): RequestRecord[] {
-  const all: RequestRecord[] = []
-  hub.connect().onUsage(({ text }) => {
-    const { records, malformed } = decodeRecords(text)
-    all.push(...records)
-    return malformed === 0 ? Promise.resolve() : Promise.reject(new Error('malformed'))
-  })
-  return all
-}
-
-async function recordOf(all: readonly RequestRecord[], requestId: string): Promise<RequestRecord> {
-  const find = () => all.find((one) => one.requestId === requestId)
-  await eventually(() => find() !== undefined)
-  const found = find()
-  if (!found) throw new Error('no record')
-  return found
-}
 
 describe('a request', () => {
   it('is recorded once, with how it was decided, and nothing of what it said', async () => {
@@ -30,7 +10,7 @@ describe('a request', () => {
     const messages = [{ role: 'user', content: 'canary-prompt' }]
     const answer = await chat({ ...hello, messages }, secret)
     const text = await answer.text()
-    const one = await recordOf(all, 'r-1')
+    const one = await recordNamed(all, 'r-1')
     expect(one).toMatchObject({
       ...{ proxy: 'p1', revision: 1, operation: 'chat.completions', key: null, model: 'm1' },
       ...{ route: 'm1', status: 200, code: null, bytes: Buffer.byteLength(text) },
@@ -41,7 +21,7 @@ describe('a request', () => {
         inputs: { v: 1, strategy: 'RoundRobin', tier: 0, of: expect.any(Number) },
       },
     ])
-    expect(one.tokens.prompt).toBeNull()
+    expect(one.tokens.prompt).toBe(1)
     expect(JSON.stringify(one)).not.toMatch(/canary/)
     await proxy.stop()
     expect(all).toHaveLength(1)
@@ -55,7 +35,7 @@ describe('a request', () => {
     const answer = await chat(hello, { 'x-request-id': 'r-2' })
     expect([answer.status, answer.headers.get('x-signalbox-backend')]).toEqual([200, 'b1'])
     await answer.text()
-    const { attempts } = await recordOf(all, 'r-2')
+    const { attempts } = await recordNamed(all, 'r-2')
     expect(attempts.map(({ backend: id, outcome }) => [id, outcome])).toEqual([
       ['b0', 'upstream_connect_failed'],
       ['b1', 'answered'],
@@ -69,7 +49,7 @@ describe('a request', () => {
     await apply('route', 'spare', { tiers: to('b1') })
     await apply('route', 'main', { tiers: to('b0'), fallbacks: ['spare'] })
     await (await chat({ ...hello, model: 'main' }, { 'x-request-id': 'r-f' })).text()
-    const { route, attempts } = await recordOf(all, 'r-f')
+    const { route, attempts } = await recordNamed(all, 'r-f')
     expect([route, ...attempts.map((one) => [one.route, one.backend, one.outcome])]).toEqual([
       'main',
       [undefined, 'b0', 'upstream_connect_failed'],
@@ -81,7 +61,7 @@ describe('a request', () => {
   it('that was refused is recorded with why', async () => {
     const all = storing()
     await chat({ ...hello, model: 'nobody-has-it' }, { 'x-request-id': 'r-3' })
-    const unknown = await recordOf(all, 'r-3')
+    const unknown = await recordNamed(all, 'r-3')
     expect(unknown).toMatchObject({ status: 404, code: 'model_not_found', route: null })
     expect([unknown.model, unknown.attempts]).toEqual(['nobody-has-it', []])
 
@@ -89,7 +69,7 @@ describe('a request', () => {
       ...{ kind: 'openai-compatible', url: backend.url, models: ['m1'], weight: 0 },
     })
     await chat(hello, { 'x-request-id': 'r-4' })
-    const nowhere = await recordOf(all, 'r-4')
+    const nowhere = await recordNamed(all, 'r-4')
     expect(nowhere).toMatchObject({ status: 503, code: 'no_backend', revision: 2 })
     expect(nowhere.attempts).toMatchObject([{ backend: null, outcome: 'no_backend' }])
   })
@@ -99,6 +79,6 @@ describe('a request', () => {
     expect(answer.status).toBe(200)
     await answer.text()
     const all = storing()
-    await recordOf(all, 'r-5')
+    await recordNamed(all, 'r-5')
   })
 })

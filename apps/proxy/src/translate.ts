@@ -6,7 +6,9 @@ import {
   type Json,
   type Leniency,
   type Operation,
+  tokensOf,
   upstreamPath,
+  type Usage,
 } from '@signalbox/dialects'
 import { err, type Failure, ok, type Result } from '@signalbox/model'
 import { type CompiledTarget } from '@signalbox/routing'
@@ -63,7 +65,8 @@ export function translationFor(
     createdS: Math.floor(clock.nowMs() / MS_PER_S),
     includeUsage: (chat['stream_options'] as Json | undefined)?.['include_usage'] === true,
   }
-  const crossing = { from: from.chat, to: dialect.chat, context, requestId }
+  const counted = (usage: Usage) => void (passage.tokens = tokensOf(usage))
+  const crossing = { from: from.chat, to: dialect.chat, context, requestId, counted }
   return ok({
     path: upstreamPath(live.backend.spec.url, written.value.path),
     body: Buffer.from(JSON.stringify(written.value.body)),

@@ -5,6 +5,7 @@ import {
   type StreamPart,
   type StreamReader,
   type StreamWriter,
+  type Usage,
 } from '@signalbox/dialects'
 import type { Dispatcher } from 'undici'
 import { AlreadyTold } from './exchange.ts'
@@ -20,6 +21,8 @@ export interface Crossing {
   readonly to: ChatCodec
   readonly context: AnswerContext
   readonly requestId: string
+  /** Told what the answer cost; the last one counts. */
+  readonly counted: (usage: Usage) => void
 }
 
 interface Head {
@@ -100,6 +103,7 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
         const why = 'the backend reported a failure inside its stream'
         return controller.abort(new AlreadyTold(why))
       }
+      if (part.chunk.usage) this.#crossing.counted(part.chunk.usage)
       const written = this.#writer?.write(part.chunk)
       if (written?.ok === false) {
         this.#write(controller, text)
@@ -140,13 +144,15 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
   }
 
   #translate(status: number, text: string): string | undefined {
-    const { from, to, context, requestId } = this.#crossing
+    const { from, to, context, requestId, counted } = this.#crossing
     const body = parsed(text)
     if (status >= ERROR_STATUS_MIN) {
       return from.writeError(to.readError(status, body ?? text), requestId)
     }
     const answer = to.readAnswer(body, context)
-    return answer.ok ? from.writeAnswer(answer.value) : undefined
+    if (!answer.ok) return undefined
+    if (answer.value.usage) counted(answer.value.usage)
+    return from.writeAnswer(answer.value)
   }
 }
 

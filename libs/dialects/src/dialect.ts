@@ -1,5 +1,6 @@
-import { type Failure, type Kind } from '@signalbox/model'
+import { type Failure, type Kind, type Tokens } from '@signalbox/model'
 import { type ChatCodec } from './codec.ts'
+import { type Seen } from './tokens.ts'
 
 /** [name, value], lower-case names. */
 export type HeaderPair = readonly [name: string, value: string]
@@ -39,6 +40,8 @@ export interface Dialect {
   /** Whether these last bytes, at most tailBytes, hold the end of a stream that came whole. */
   endsWell(tail: Uint8Array): boolean
   readonly tailBytes: number
+  /** What an answer says that it cost; undefined where it does not. */
+  readTokens(seen: Seen): Tokens | undefined
   /** Model names in a backend's answer to its discovery path; undefined where it is not one. */
   readModels(body: unknown): readonly string[] | undefined
   /** Body of this dialect's answer to GET models / GET models/{id}. */

@@ -6,4 +6,11 @@ export { type Json, type Leniency, type Problem } from './fields.ts'
 export * from './gemini/index.ts'
 export * from './kinds.ts'
 export * from './openai/index.ts'
+export {
+  type Seen,
+  TOKENS_HEAD_BYTES,
+  TOKENS_STREAM_TAIL_BYTES,
+  TOKENS_TAIL_BYTES,
+  tokensOf,
+} from './tokens.ts'
 export * from './upstream-path.ts'

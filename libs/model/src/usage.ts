@@ -8,6 +8,8 @@ export interface Tokens {
   readonly cached: number | null
   /** Of the completion: spent on reasoning. */
   readonly reasoning: number | null
+  /** The backend did not count: what is not null is a guess of ours. */
+  readonly estimated?: boolean | undefined
 }
 export const TOKENS_UNKNOWN: Tokens = {
   prompt: null,
@@ -137,7 +139,10 @@ const record = z.object({
   firstByteMs: ms.nullable(),
   bytes: count,
   attempts: z.array(attempt).max(ATTEMPTS_RECORDED_MAX),
-  tokens: z.object({ prompt: tokens, completion: tokens, cached: tokens, reasoning: tokens }),
+  tokens: z.object({
+    ...{ prompt: tokens, completion: tokens, cached: tokens, reasoning: tokens },
+    estimated: z.boolean().optional(),
+  }),
 })
 
 /** Postgres stores no NUL and no half of a surrogate pair. */

@@ -7,6 +7,7 @@ import { readAnswer, writeAnswer } from './response.ts'
 import { streamReader } from './stream-reader.ts'
 import { streamWriter } from './stream-writer.ts'
 import { endsWell, streamError, tailBytes } from './streams.ts'
+import { readTokens } from './tokens.ts'
 
 /** The wire format of Google's Gemini API. */
 export const gemini: Dialect = {
@@ -16,6 +17,7 @@ export const gemini: Dialect = {
   streamError,
   endsWell,
   tailBytes,
+  readTokens,
   readModels,
   modelList,
   modelEntry,

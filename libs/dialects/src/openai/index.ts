@@ -7,6 +7,7 @@ import { readAnswer, writeAnswer } from './response.ts'
 import { streamReader } from './stream-reader.ts'
 import { streamWriter } from './stream-writer.ts'
 import { endsWell, streamError, tailBytes } from './streams.ts'
+import { readTokens } from './tokens.ts'
 
 /** The wire format of OpenAI's API, which most servers speak or offer. */
 export const openai: Dialect = {
@@ -16,6 +17,7 @@ export const openai: Dialect = {
   streamError,
   endsWell,
   tailBytes,
+  readTokens,
   readModels,
   modelList,
   modelEntry,

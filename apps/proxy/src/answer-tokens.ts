@@ -1,0 +1,67 @@
+import { type IncomingHttpHeaders } from 'node:http'
+import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
+import {
+  type Dialect,
+  TOKENS_HEAD_BYTES,
+  TOKENS_STREAM_TAIL_BYTES,
+  TOKENS_TAIL_BYTES,
+} from '@signalbox/dialects'
+import { type Tokens } from '@signalbox/model'
+import { LastBytes } from './last-bytes.ts'
+
+/** Of an answer that came compressed, and is looked at in clear. */
+const CLEAR_BYTES_MAX = 256 * 1_024
+
+/** Keeps what is needed of an answer to count its tokens, and to see whether it came whole. */
+export class AnswerTokens {
+  readonly #dialect: Dialect
+  readonly #events: boolean
+  readonly #encoding: string
+  readonly #last: LastBytes
+  #head: Buffer = Buffer.alloc(0)
+  #bytes = 0
+
+  constructor(dialect: Dialect, headers: IncomingHttpHeaders, events: boolean) {
+    this.#dialect = dialect
+    this.#events = events
+    this.#encoding = (headers['content-encoding'] ?? 'identity').toLowerCase()
+    const tailBytes = events ? TOKENS_STREAM_TAIL_BYTES : TOKENS_TAIL_BYTES
+    this.#last = new LastBytes(Math.max(tailBytes, dialect.tailBytes))
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#events && this.#head.length < TOKENS_HEAD_BYTES) {
+      const more = chunk.subarray(0, TOKENS_HEAD_BYTES - this.#head.length)
+      this.#head = this.#head.length === 0 ? more : Buffer.concat([this.#head, more])
+    }
+    this.#bytes += chunk.length
+    this.#last.add(chunk)
+  }
+
+  endsWell(): boolean {
+    return this.#dialect.endsWell(this.#last.bytes(this.#dialect.tailBytes))
+  }
+
+  read(): Tokens | undefined {
+    const tail = this.#clear(this.#last.bytes())
+    return tail && this.#dialect.readTokens({ head: this.#head, tail, events: this.#events })
+  }
+
+  /** Of a compressed answer nothing can be read unless all of it is there. */
+  #clear(tail: Buffer): Buffer | undefined {
+    if (this.#encoding === 'identity') return tail
+    const open = Object.hasOwn(OPENERS, this.#encoding) ? OPENERS[this.#encoding] : undefined
+    if (!open || this.#bytes > tail.length) return undefined
+    try {
+      return open(tail, { maxOutputLength: CLEAR_BYTES_MAX })
+    } catch {
+      return undefined
+    }
+  }
+}
+
+const OPENERS: Readonly<Record<string, typeof gunzipSync>> = {
+  gzip: gunzipSync,
+  deflate: inflateSync,
+  br: brotliDecompressSync,
+}

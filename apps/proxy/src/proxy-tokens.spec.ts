@@ -1,0 +1,98 @@
+import { gzipSync } from 'node:zlib'
+import { type RequestRecord } from '@signalbox/model'
+import { type MockBackend, speakAnthropic, speakGemini, startMockBackend } from '@signalbox/testing'
+import { apply, backend, base, chat, hello, useProxy } from './proxy-harness.ts'
+import { recordNamed, storing } from './usage-harness.ts'
+
+useProxy()
+
+let claude: MockBackend
+beforeEach(async () => {
+  claude = await startMockBackend({ models: [] })
+  await apply('backend', 'b2', { kind: 'anthropic', url: claude.url, models: ['claude'] })
+})
+afterEach(() => claude.stop())
+
+const post = (path: string, body: object, id: string) =>
+  fetch(`${base}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-request-id': id },
+    body: JSON.stringify(body),
+  })
+
+async function tokensOf(all: readonly RequestRecord[], id: string) {
+  return (await recordNamed(all, id)).tokens
+}
+
+describe('tokens that a backend counted', () => {
+  it('are recorded of a plain answer, and of embeddings', async () => {
+    const all = storing()
+    const answer = await chat(hello, { 'x-request-id': 'plain' })
+    const { usage } = (await answer.json()) as { usage: { completion_tokens: number } }
+    expect(await tokensOf(all, 'plain')).toEqual({
+      ...{ prompt: 1, completion: usage.completion_tokens, cached: null, reasoning: null },
+    })
+    await (await post('/v1/embeddings', { model: 'm1', input: ['one two'] }, 'vector')).text()
+    expect(await tokensOf(all, 'vector')).toMatchObject({ prompt: 2, completion: null })
+  })
+
+  it('are recorded of a stream whose client asked for them', async () => {
+    const all = storing()
+    const options = { stream: true, stream_options: { include_usage: true } }
+    await (await chat({ ...hello, ...options }, { 'x-request-id': 'stream' })).text()
+    expect(await tokensOf(all, 'stream')).toMatchObject({ prompt: 1, cached: null })
+  })
+
+  it('are recorded of a compressed answer', async () => {
+    const all = storing()
+    const text = JSON.stringify({ choices: [], usage: { prompt_tokens: 3, completion_tokens: 4 } })
+    backend.answerWith((_request, response) => {
+      const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+      response.writeHead(200, headers).end(gzipSync(text))
+    })
+    await (await chat(hello, { 'x-request-id': 'gzip' })).text()
+    expect(await tokensOf(all, 'gzip')).toMatchObject({ prompt: 3, completion: 4 })
+  })
+
+  it('are recorded of Anthropic, passed on and translated, whole and streamed', async () => {
+    const all = storing()
+    speakAnthropic(claude, { text: 'One two three.' })
+    const messages = [{ role: 'user', content: 'Hello' }]
+    const said = { model: 'claude', max_tokens: 10, messages }
+    for (const stream of [false, true]) {
+      await (await post('/v1/messages', { ...said, stream }, `native-${stream}`)).text()
+      await (await chat({ ...said, stream }, { 'x-request-id': `crossed-${stream}` })).text()
+    }
+    const counted = { prompt: 10, completion: 5, cached: 3 }
+    for (const id of ['native-false', 'native-true', 'crossed-false', 'crossed-true']) {
+      expect([id, await tokensOf(all, id)]).toEqual([id, expect.objectContaining(counted)])
+    }
+  })
+
+  it('are recorded of Gemini', async () => {
+    const all = storing()
+    speakGemini(claude, { text: 'One two three.' })
+    await apply('backend', 'b3', { kind: 'gemini', url: claude.url, models: ['gemini-3-pro'] })
+    const contents = [{ role: 'user', parts: [{ text: 'Hello' }] }]
+    const path = '/v1beta/models/gemini-3-pro'
+    await (await post(`${path}:generateContent`, { contents }, 'one')).text()
+    await (await post(`${path}:streamGenerateContent?alt=sse`, { contents }, 'sse')).text()
+    const [one, sse] = [await tokensOf(all, 'one'), await tokensOf(all, 'sse')]
+    expect([one.prompt, one.completion]).toEqual([sse.prompt, sse.completion])
+    expect(one.prompt).toBeGreaterThan(0)
+  })
+
+  it('stay unknown where nobody counted, or the request failed', async () => {
+    const all = storing()
+    backend.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":[]}')
+    })
+    await (await chat(hello, { 'x-request-id': 'silent' })).text()
+    expect((await tokensOf(all, 'silent')).prompt).toBeNull()
+    backend.heal()
+    const refused = JSON.stringify({ error: { message: 'no' }, usage: { prompt_tokens: 1 } })
+    backend.failWith(400, { body: refused })
+    await (await chat(hello, { 'x-request-id': 'failed' })).text()
+    expect((await tokensOf(all, 'failed')).prompt).toBeNull()
+  })
+})
