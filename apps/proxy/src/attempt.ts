@@ -13,7 +13,8 @@ import {
   verdictOf,
 } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
-import { spliceModel } from './body-splice.ts'
+import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
+import { edited } from './body-splice.ts'
 import { type Routing } from './configuration.ts'
 import { Exchange } from './exchange.ts'
 import { requestHeaders } from './headers.ts'
@@ -49,6 +50,7 @@ export interface Attempted extends Asked {
 interface Chosen {
   readonly live: Live
   readonly translation: Translation | undefined
+  readonly asks: AskedUsage | undefined
   /** What the backend has answered. */
   readonly facts: { status: number; begins: () => void }
 }
@@ -72,7 +74,10 @@ export async function attempt(
   const facts = { status: 0, begins: () => {} }
   if (probes)
     facts.begins = () => void endProbe(pipeline, attempted, { breaker, status: facts.status })
-  const outcome = await exchange(pipeline, passage, { ...attempted, live, translation, facts })
+  const asks = translation ? undefined : usageAskedOf(passage, { ...attempted, live })
+  const outcome = await exchange(pipeline, passage, {
+    ...{ ...attempted, live, translation, asks, facts },
+  })
   live.inFlight--
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
@@ -117,13 +122,13 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
 function exchange(
   { clock, wheel, metrics, exchanges }: Pipeline,
   passage: Passage,
-  { live, routing, translation, facts, ...asked }: Attempted & Chosen,
+  { live, routing, translation, asks, facts, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
   const { upstream } = live
   // Made now: while it waits for a connection the backend may get another address or credential.
-  const sent = upstreamRequest(passage, { ...asked, live, translation })
+  const sent = upstreamRequest(passage, { ...asked, live, translation, asks })
   return new Promise((resolve) => {
     const relay = new Exchange({
       dialect: dialectNamed(passage.operation.dialect),
@@ -175,7 +180,7 @@ function exchange(
         relay.abort(TOO_LATE)
       })
       dispatched = true
-      upstream.dispatch(sent, translation?.into(relay) ?? relay)
+      upstream.dispatch(sent, (translation ?? asks)?.into(relay) ?? relay)
     })
   })
 }
@@ -189,6 +194,7 @@ function upstreamRequest(
     target,
     live,
     translation,
+    asks,
   }: Asked & { target: CompiledTarget } & Omit<Chosen, 'facts'>,
 ): Dispatcher.DispatchOptions {
   const { request, requestId, operation } = passage
@@ -202,7 +208,10 @@ function upstreamRequest(
     path,
     body:
       translation?.body ??
-      (renamed && scan.model ? renameIn(body, scan.model, target.model) : body),
+      edited(body, [
+        ...(renamed && scan.model ? [{ ...scan.model, text: JSON.stringify(target.model) }] : []),
+        ...(asks ? [asks.edit] : []),
+      ]),
     headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
       ['x-request-id', requestId],
       ...(scan.stream || translation ? READABLE : []),
@@ -212,11 +221,6 @@ function upstreamRequest(
     headersTimeout: 0,
     bodyTimeout: idleMs ?? timeouts.idleMs,
   }
-}
-
-function renameIn(body: Buffer, token: { start: number; end: number }, model: string): Buffer {
-  const { parts, length } = spliceModel(body, token, model)
-  return Buffer.concat(parts, length)
 }
 
 function tooLong(totalMs: number): Failure {

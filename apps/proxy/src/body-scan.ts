@@ -26,6 +26,7 @@ export type BodyScan =
       readonly system?: Range
       /** The value of `messages`, or of what has its place in other operations. */
       readonly prompt?: Range
+      readonly streamOptions?: Range
     }
   | {
       readonly ok: false
@@ -101,7 +102,7 @@ export interface Range {
 const MODEL = { name: 'model', token: Buffer.from('"model"') }
 const STREAM = { name: 'stream', token: Buffer.from('"stream"') }
 /** Members that are noted as they usually stand in a body, and not looked for in any other form. */
-const HINTS: readonly (readonly [name: 'user' | 'system' | 'prompt', token: Buffer])[] = [
+const HINTS: readonly (readonly [name: keyof Hints, token: Buffer])[] = [
   ['user', Buffer.from('"user"')],
   ['system', Buffer.from('"system"')],
   ['system', Buffer.from('"instructions"')],
@@ -110,12 +111,13 @@ const HINTS: readonly (readonly [name: 'user' | 'system' | 'prompt', token: Buff
   ['prompt', Buffer.from('"contents"')],
   ['prompt', Buffer.from('"input"')],
   ['prompt', Buffer.from('"prompt"')],
+  ['streamOptions', Buffer.from('"stream_options"')],
 ]
 interface Wanted {
   readonly fields: readonly Field[]
   readonly hints: Hints
 }
-type Hints = Partial<Record<'user' | 'system' | 'prompt', Range>>
+type Hints = Partial<Record<'user' | 'system' | 'prompt' | 'streamOptions', Range>>
 const UNSEEN = { seen: 0, variants: 0, start: 0, end: 0 }
 
 /** Scans a whole body. The cost is that of finding the ends of its strings. */

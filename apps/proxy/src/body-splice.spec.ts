@@ -1,31 +1,37 @@
 import { scanBody } from './body-scan.ts'
-import { spliceModel } from './body-splice.ts'
+import { edited } from './body-splice.ts'
 
-function splice(text: string, model: string) {
+function renamed(text: string, model: string): string {
   const body = Buffer.from(text)
   const scan = scanBody(body)
   if (!scan.ok || !scan.model) throw new Error('the body names no model')
-  return { body, ...spliceModel(body, scan.model, model) }
+  return edited(body, [{ ...scan.model, text: JSON.stringify(model) }]).toString()
 }
 
-describe('spliceModel', () => {
+describe('edited', () => {
   it('puts another name in place and keeps every other byte', () => {
-    const { parts, length } = splice('{ "a":"é" , "model" : "x\\u0079" ,"b": 1.0 }', 'team/other')
-    const whole = Buffer.concat(parts)
-    expect(whole.toString()).toBe('{ "a":"é" , "model" : "team/other" ,"b": 1.0 }')
-    expect(length).toBe(whole.length)
+    expect(renamed('{ "a":"é" , "model" : "x\\u0079" ,"b": 1.0 }', 'team/other')).toBe(
+      '{ "a":"é" , "model" : "team/other" ,"b": 1.0 }',
+    )
   })
 
-  it('copies nothing of the body', () => {
-    const { body, parts } = splice('{"model":"x","b":1}', 'other')
-    expect(parts[0].buffer).toBe(body.buffer)
-    expect(parts[2].buffer).toBe(body.buffer)
+  it('makes several edits, whatever their order', () => {
+    const edits = [
+      { start: 4, end: 5, text: 'X' },
+      { start: 1, end: 1, text: '<>' },
+      { start: 5, end: 6, text: '' },
+    ]
+    expect(edited(Buffer.from('0123456789'), edits).toString()).toBe('0<>123X6789')
+  })
+
+  it('copies nothing where nothing is edited', () => {
+    const body = Buffer.from('{}')
+    expect(edited(body, [])).toBe(body)
   })
 
   it('writes a name that needs escapes as JSON', () => {
-    const { parts, length } = splice('{"model":"x"}', 'quote " and é')
-    const whole = Buffer.concat(parts)
-    expect(JSON.parse(whole.toString())).toEqual({ model: 'quote " and é' })
-    expect(length).toBe(whole.length)
+    expect(JSON.parse(renamed('{"model":"x"}', 'quote " and é'))).toEqual({
+      model: 'quote " and é',
+    })
   })
 })

@@ -1,24 +1,22 @@
-import { type ModelToken } from './body-scan.ts'
-
-/** A body in parts, in order; the ones of the original are views and not copies. */
-export interface SplicedBody {
-  readonly parts: readonly [head: Buffer, model: Buffer, tail: Buffer]
-  /** Bytes of all parts: the content-length. */
-  readonly length: number
+/** Bytes from `start` to before `end` that become `text`; where both are the same, it is put in. */
+export interface Edit {
+  readonly start: number
+  readonly end: number
+  readonly text: string
 }
 
 /**
- * The body with another model in place of the one that scanBody() found; every other byte stays as
- * it is.
+ * The body with these edits, which do not overlap; every other byte stays as it is. Without any it
+ * is the same body.
  */
-export function spliceModel(
-  body: Buffer,
-  { start, end }: Pick<ModelToken, 'start' | 'end'>,
-  model: string,
-): SplicedBody {
-  const token = Buffer.from(JSON.stringify(model))
-  return {
-    parts: [body.subarray(0, start), token, body.subarray(end)],
-    length: start + token.length + (body.length - end),
+export function edited(body: Buffer, edits: readonly Edit[]): Buffer {
+  if (edits.length === 0) return body
+  const parts: Buffer[] = []
+  let from = 0
+  for (const { start, end, text } of [...edits].sort((a, b) => a.start - b.start)) {
+    parts.push(body.subarray(from, start), Buffer.from(text))
+    from = end
   }
+  parts.push(body.subarray(from))
+  return Buffer.concat(parts)
 }

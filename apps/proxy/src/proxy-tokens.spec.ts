@@ -96,3 +96,62 @@ describe('tokens that a backend counted', () => {
     expect((await tokensOf(all, 'failed')).prompt).toBeNull()
   })
 })
+
+describe('a stream whose client did not ask for its usage', () => {
+  const streaming = { ...hello, stream: true }
+  const sent = () => JSON.parse(backend.requests.at(-1)?.body.toString() ?? '') as object
+  const onto = (kind: string) => apply('backend', 'b1', { kind, url: backend.url, models: ['m1'] })
+
+  it('is asked for it, and is what it would have been without', async () => {
+    const all = storing()
+    const plain = await (await chat(streaming)).text()
+    expect(sent()).not.toHaveProperty('stream_options')
+    await onto('vllm')
+    const asked = await (await chat(streaming, { 'x-request-id': 'asked' })).text()
+    expect(sent()).toEqual({ ...streaming, stream_options: { include_usage: true } })
+    const bare = (text: string) =>
+      text.replaceAll(/"id":"[^"]*"/g, '').replaceAll(/"created":\d+/g, '')
+    expect(bare(asked)).toBe(bare(plain))
+    expect(await tokensOf(all, 'asked')).toMatchObject({ prompt: 1, completion: 14 })
+  })
+
+  it.each([
+    ['null', null, { include_usage: true }],
+    ['a refusal and more', { include_usage: false, a: 1 }, { include_usage: true, a: 1 }],
+  ])('keeps its other options: %s', async (_what, given, options) => {
+    await onto('vllm')
+    const text = await (await chat({ ...streaming, stream_options: given })).text()
+    expect(sent()).toMatchObject({ stream_options: options })
+    expect(text).not.toContain('prompt_tokens')
+  })
+
+  it('passes byte for byte where it asks itself, or its options are nonsense', async () => {
+    await onto('vllm')
+    for (const given of [{ include_usage: true }, 'yes', [], { include_usage: 'x' }]) {
+      const text = JSON.stringify({ ...streaming, stream_options: given })
+      const answer = await (await chat(text)).text()
+      expect(backend.requests.at(-1)?.body.toString()).toBe(text)
+      if (Object.hasOwn(given as object, 'include_usage') && text.includes('true}')) {
+        expect(answer).toContain('prompt_tokens')
+      }
+    }
+  })
+
+  it('is left alone where the policy says never, and asked of any kind where it says always', async () => {
+    await onto('vllm')
+    await apply('policy', 'default', { tokens: { ask: 'never' } })
+    await (await chat(streaming)).text()
+    expect(sent()).not.toHaveProperty('stream_options')
+    await onto('openai-compatible')
+    await apply('policy', 'default', { tokens: { ask: 'always' } })
+    await (await chat(streaming)).text()
+    expect(sent()).toHaveProperty('stream_options')
+  })
+
+  it('that breaks off breaks off for its client', async () => {
+    await onto('vllm')
+    backend.cutAfter(2)
+    const answer = await chat(streaming)
+    await expect(answer.text()).rejects.toThrow()
+  })
+})

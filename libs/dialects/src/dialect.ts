@@ -1,5 +1,6 @@
 import { type Failure, type Kind, type Tokens } from '@signalbox/model'
 import { type ChatCodec } from './codec.ts'
+import { type UsageSieve } from './openai/usage-sieve.ts'
 import { type Seen } from './tokens.ts'
 
 /** [name, value], lower-case names. */
@@ -22,6 +23,8 @@ export interface Operation {
   readonly streams: boolean | 'always'
   /** Whether it is the dialect's chat, which backends of other dialects can serve translated. */
   readonly chat: boolean
+  /** Its streams tell what they cost where `stream_options` asks for that, as OpenAI's do. */
+  readonly usageSieve?: () => UsageSieve
 }
 
 export type DialectName = 'openai' | 'anthropic' | 'gemini'
@@ -71,4 +74,6 @@ export interface KindTraits {
   /** Paths that cost no tokens, relative to the backend's base URL as upstreamPath() joins them. */
   readonly healthPath: string
   readonly discoveryPath: string
+  /** Whether its servers are known to take `stream_options`; a strict one refuses what is not. */
+  readonly takesStreamOptions: boolean
 }

@@ -6,6 +6,7 @@ export { type Json, type Leniency, type Problem } from './fields.ts'
 export * from './gemini/index.ts'
 export * from './kinds.ts'
 export * from './openai/index.ts'
+export { type UsageSieve } from './openai/usage-sieve.ts'
 export {
   type Seen,
   TOKENS_HEAD_BYTES,

@@ -21,7 +21,7 @@ type Particulars = Partial<Omit<KindTraits, 'kind'>>
 /** What differs from a server that speaks OpenAI's format and has no path of its own for health. */
 const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
   openai: {},
-  'openai-compatible': {},
+  'openai-compatible': { takesStreamOptions: false },
   ollama: {},
   lmstudio: {},
   localai: {},
@@ -54,6 +54,7 @@ function withDefaults(kind: Kind): KindTraits {
     fixedHeaders: [],
     healthPath: MODELS_PATH,
     discoveryPath: MODELS_PATH,
+    takesStreamOptions: true,
     ...PARTICULARS[kind],
     kind,
   }

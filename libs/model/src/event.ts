@@ -20,7 +20,7 @@ export interface Event {
 export type Draft = Omit<Event, 'position' | 'schema'>
 
 /** 2: secrets, labels of all that people make, more settings. */
-export const EVENT_SCHEMA = 2
+export const EVENT_SCHEMA = 3
 
 export const SOURCES = ['api', 'cli', 'console', 'import', 'rollback', 'system'] as const
 export type Source = (typeof SOURCES)[number]

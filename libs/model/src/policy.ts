@@ -108,6 +108,12 @@ const breaker = strict({
   panicPercent: percent.default(50),
 })
 
+/** How tokens are counted that a backend does not count by itself. */
+const tokens = strict({
+  /** Whether streams are asked for their usage where the client does not; `auto`: by kind. */
+  ask: z.enum(['auto', 'always', 'never']).default('auto'),
+})
+
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
   fallbackStrategy: z.enum(FALLBACK_STRATEGIES).default('RoundRobin'),
@@ -118,6 +124,7 @@ export const policySpec = strict({
   /** Whether a field that a backend's dialect cannot say is refused, or dropped and listed. */
   translation: z.enum(['strict', 'lenient']).default('strict'),
   breaker: breaker.prefault({}),
+  tokens: tokens.prefault({}),
   labels: labels.default({}),
 }).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
   path: ['hashOn'],

@@ -29,7 +29,8 @@ export function compilePolicies(
 function withDefaults(spec: PolicySpec): PolicySpec {
   const retry = { ...DEFAULT_POLICY.retry, ...spec.retry }
   const breaker = { ...DEFAULT_POLICY.breaker, ...spec.breaker }
-  return { ...DEFAULT_POLICY, ...spec, retry, breaker }
+  const tokens = { ...DEFAULT_POLICY.tokens, ...spec.tokens }
+  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */

@@ -22,6 +22,7 @@ export interface UsageSieve {
  * bounded. Every event but that one chunk goes on byte for byte.
  */
 export function usageSieve(): UsageSieve {
+  /** Of an event that is not whole; while passing, its last bytes, which are out already. */
   let held: Buffer = EMPTY
   /** The event that bytes now come of was too long to be held, and is passed on. */
   let passing = false
@@ -40,7 +41,7 @@ export function usageSieve(): UsageSieve {
     const rest = bytes.subarray(from)
     if (passing || rest.length > EVENT_BYTES_MAX) {
       kept.push(rest)
-      held = passing ? rest.subarray(-BOUNDARY_BYTES_MAX) : rest.subarray(-BOUNDARY_BYTES_MAX)
+      held = rest.subarray(-BOUNDARY_BYTES_MAX)
       passing = true
     } else held = rest
     return kept.length === 1 && kept[0] ? kept[0] : Buffer.concat(kept)
