@@ -54,7 +54,10 @@ const RULES: Readonly<Record<string, RoomRule>> = {
       'smol-toml',
     ],
   },
-  'apps/proxy': { rooms: ['model', 'routing', 'dialects', 'bus', 'host'], packages: TOOLS_OF_APPS },
+  'apps/proxy': {
+    rooms: ['model', 'routing', 'dialects', 'bus', 'host'],
+    packages: [...TOOLS_OF_APPS, 'gpt-tokenizer'],
+  },
   'apps/health-probe': {
     rooms: ['model', 'routing', 'dialects', 'bus', 'host'],
     packages: TOOLS_OF_APPS,

@@ -13,6 +13,9 @@ const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const entries = { main: join(root, 'apps', app, 'src/main.ts') }
 if (app === 'standalone')
   entries['mock-backend'] = join(root, 'libs/testing/src/mock-backend-main.ts')
+// The thread that guesses tokens, wherever a proxy runs.
+if (app === 'proxy' || app === 'standalone')
+  entries['count-tokens'] = join(root, 'apps/proxy/src/tokens/count-tokens.ts')
 for (const path of Object.values(entries)) {
   if (!existsSync(path)) throw new Error(`${path} does not exist`)
 }

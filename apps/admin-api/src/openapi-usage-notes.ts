@@ -29,7 +29,7 @@ export const USAGE_NOTES: Readonly<Record<string, Note>> = {
       from: AT,
       to: AT,
       groupBy: [],
-      items: [{ requests: 1, errors: 0, tokens, meanMs: 412.5, p95Ms: 412.5 }],
+      items: [{ requests: 1, errors: 0, estimated: 0, tokens, meanMs: 412.5, p95Ms: 412.5 }],
       truncated: false,
     },
   },

@@ -19,11 +19,11 @@ const orNull = (type: string): Json => ({ type: [type, 'null'] })
 const object = (properties: Json): Json => ({ type: 'object', properties })
 const listOf = (items: Json): Json => ({ type: 'array', items })
 
-const tokens = object(
-  Object.fromEntries(
-    ['prompt', 'completion', 'cached', 'reasoning'].map((one) => [one, orNull('integer')]),
-  ),
+const counts = Object.fromEntries(
+  ['prompt', 'completion', 'cached', 'reasoning'].map((one) => [one, orNull('integer')]),
 )
+const tokens = object(counts)
+const estimated = { type: 'boolean', description: 'A guess: the backend did not count' }
 const attempt = { backend: orNull('string'), outcome: string, ms: number }
 
 /** What requests were, explained and planned with. */
@@ -34,7 +34,7 @@ export const USAGE_SCHEMAS: Json = {
     ...{ route: orNull('string'), backend: orNull('string'), status: whole, bytes: whole },
     ...{ code: orNull('string'), durationMs: number, firstByteMs: orNull('number') },
     attempts: listOf(object(attempt)),
-    tokens,
+    tokens: object({ ...counts, estimated }),
   }),
   ExplainedRequest: object({
     request: ref('Request'),
@@ -88,6 +88,7 @@ export const USAGE_SCHEMAS: Json = {
       object({
         ...Object.fromEntries(USAGE_DIMENSIONS.map((one) => [one, orNull('string')])),
         ...{ requests: whole, errors: whole, tokens, meanMs: number, p95Ms: number },
+        estimated: { type: 'integer', description: 'Requests whose tokens are a guess' },
       }),
     ),
     truncated: { type: 'boolean', description: 'There are more groups than the limit' },

@@ -188,6 +188,7 @@ describe('GET /usage', () => {
       key: null,
       requests: 3,
       errors: 0,
+      estimated: 0,
       meanMs: 10,
     })
     expect(json.items).toContainEqual(

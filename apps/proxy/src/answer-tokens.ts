@@ -47,6 +47,12 @@ export class AnswerTokens {
     return tail && this.#dialect.readTokens({ head: this.#head, tail, events: this.#events })
   }
 
+  /** The last bytes of it, and of how many. */
+  sample(bytesMax: number): { readonly bytes: Buffer; readonly whole: number } | undefined {
+    if (this.#encoding !== 'identity' || this.#bytes === 0) return undefined
+    return { bytes: this.#last.bytes(bytesMax), whole: this.#bytes }
+  }
+
   /** Of a compressed answer nothing can be read unless all of it is there. */
   #clear(tail: Buffer): Buffer | undefined {
     if (this.#encoding === 'identity') return tail

@@ -97,6 +97,11 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     return this.#counted?.read()
   }
 
+  /** Some of what the answer says, where it may say what it cost. */
+  sample(bytesMax: number): ReturnType<AnswerTokens['sample']> {
+    return this.#counted?.sample(bytesMax)
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#started = true

@@ -15,6 +15,7 @@ import { type ProxyMetrics } from './metrics.ts'
 import { type RecordingProxy } from './request-record.ts'
 import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
+import { type Tokenizer } from './tokens/tokenizer.ts'
 import { type Usage } from './usage.ts'
 
 /** What every request finds. */
@@ -27,6 +28,7 @@ export interface Pipeline {
   readonly metrics: ProxyMetrics
   readonly accessLog: AccessLog
   readonly usage: Usage
+  readonly tokenizer: Tokenizer
   readonly proxy: RecordingProxy
   /** Labels of this proxy. */
   readonly place: Readonly<Record<string, string>>
@@ -67,6 +69,8 @@ export interface Passage extends Accepted {
   /** Of each attempt what is recorded of it. */
   readonly attempted: AttemptRecord[]
   tokens: Tokens
+  /** Where in the body stands what the model is asked. */
+  prompt: { readonly body: Buffer; readonly start: number; readonly end: number } | undefined
   firstByteMs: number | null
   code: FailureCode | null
   /** The route that was gone on with in place of the one that was asked for. */

@@ -9,6 +9,7 @@ import { type Accepted, type Passage, type Pipeline } from './passage.ts'
 import { scanFor } from './path-model.ts'
 import { readBody } from './read-body.ts'
 import { outcomesOf, recordOf } from './request-record.ts'
+import { guessTokens } from './tokens/guess.ts'
 
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
@@ -61,6 +62,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   const model = passage.pathModel ?? scan.model?.value
   if (model === undefined) return downstream('missing_model', 'the body names no model')
   passage.model = model
+  if (scan.prompt) passage.prompt = { body: read.value, ...scan.prompt }
 
   const route = await findRoute(pipeline, passage, model)
   if (!route) {
@@ -89,6 +91,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     route: undefined,
     attempted: [],
     tokens: TOKENS_UNKNOWN,
+    prompt: undefined,
     firstByteMs: null,
     code: null,
     fallback: null,
@@ -155,7 +158,10 @@ function settle(pipeline: Pipeline, passage: Passage): void {
   const status = response.headersSent || !code ? response.statusCode : CODES[code].status
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
   if (passage.tokens === TOKENS_UNKNOWN) passage.tokens = exchange?.tokens() ?? TOKENS_UNKNOWN
-  usage.add(recordOf(passage, { proxy, status, durationMs }))
+  const one = recordOf(passage, { proxy, status, durationMs })
+  const guess = guessTokens(pipeline.tokenizer, passage)
+  if (guess) void guess.then((tokens) => usage.add({ ...one, tokens }))
+  else usage.add(one)
   accessLog.add({
     method,
     path: operation.path,

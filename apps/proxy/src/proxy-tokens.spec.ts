@@ -82,14 +82,8 @@ describe('tokens that a backend counted', () => {
     expect(one.prompt).toBeGreaterThan(0)
   })
 
-  it('stay unknown where nobody counted, or the request failed', async () => {
+  it('stay unknown where the request failed', async () => {
     const all = storing()
-    backend.answerWith((_request, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":[]}')
-    })
-    await (await chat(hello, { 'x-request-id': 'silent' })).text()
-    expect((await tokensOf(all, 'silent')).prompt).toBeNull()
-    backend.heal()
     const refused = JSON.stringify({ error: { message: 'no' }, usage: { prompt_tokens: 1 } })
     backend.failWith(400, { body: refused })
     await (await chat(hello, { 'x-request-id': 'failed' })).text()
@@ -153,5 +147,58 @@ describe('a stream whose client did not ask for its usage', () => {
     backend.cutAfter(2)
     const answer = await chat(streaming)
     await expect(answer.text()).rejects.toThrow()
+  })
+})
+
+describe('tokens that no backend counted', () => {
+  const text = 'The quick brown fox jumps over the lazy dog. '
+  const says = (content: string) => {
+    backend.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ choices: [{ message: { role: 'assistant', content } }] }))
+    })
+  }
+  const asks = (content: string) => ({ ...hello, messages: [{ role: 'user', content }] })
+
+  it('are guessed, and marked as a guess', async () => {
+    const all = storing()
+    says(text)
+    await (await chat(asks(text.repeat(10)), { 'x-request-id': 'guess' })).text()
+    const { prompt, completion, ...more } = await tokensOf(all, 'guess')
+    expect(more).toEqual({ cached: null, reasoning: null, estimated: true })
+    expect([prompt, completion]).toEqual([101, 11])
+  })
+
+  it('are guessed of a stream that broke off, by as much as came', async () => {
+    const all = storing()
+    backend.cutAfter(5)
+    await expect(
+      (await chat({ ...hello, stream: true }, { 'x-request-id': 'cut' })).text(),
+    ).rejects.toThrow()
+    const { prompt, completion, estimated } = await tokensOf(all, 'cut')
+    expect([prompt, estimated]).toEqual([1, true])
+    expect(completion).toBeGreaterThan(3)
+    expect(completion).toBeLessThan(30)
+  })
+
+  it('are guessed of a long text from a part of it', async () => {
+    const all = storing()
+    says(text.repeat(1_000))
+    await (await chat(asks(text.repeat(1_000)), { 'x-request-id': 'long' })).text()
+    const { prompt, completion } = await tokensOf(all, 'long')
+    for (const count of [prompt, completion]) {
+      expect(count).toBeGreaterThan(9_500)
+      expect(count).toBeLessThan(10_500)
+    }
+  })
+
+  it('stay unknown where the policy says so, and of what generates nothing', async () => {
+    const all = storing()
+    says(text)
+    await (await post('/v1/embeddings', { model: 'm1', input: 'a' }, 'vectors')).text()
+    await apply('policy', 'default', { tokens: { estimate: false } })
+    await (await chat(hello, { 'x-request-id': 'off' })).text()
+    expect(await tokensOf(all, 'vectors')).toMatchObject({ prompt: null })
+    expect(await tokensOf(all, 'off')).toMatchObject({ prompt: null, completion: null })
   })
 })

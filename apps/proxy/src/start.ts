@@ -28,6 +28,7 @@ import { handle } from './pipeline.ts'
 import { RetryBudgets } from './retry-budgets.ts'
 import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
+import { Tokenizer } from './tokens/tokenizer.ts'
 
 export interface ProxyDeps {
   readonly bus: Bus
@@ -66,11 +67,10 @@ export async function startDataPlane(
   const { clock, random, log, metrics } = deps
   const exchanges = new Bag<Exchange>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
-  const load = () => loadOf(state)
   const proxyMetrics = createProxyMetrics(metrics)
   const { ejected: onEjected, forget: onRemoved } = proxyMetrics
-  const told = { onEjected, onRemoved }
-  const configuration = new Configuration({ config, seat, clock, log, load, ...told })
+  const told = { onEjected, onRemoved, load: () => loadOf(state) }
+  const configuration = new Configuration({ config, seat, clock, log, ...told })
   const bodyBytesMax = () =>
     Math.min(config.bodyBytesMax, configuration.current()?.table.bodyBytesMax ?? Infinity)
   const wheel = createTimerWheel(clock)
@@ -80,6 +80,7 @@ export async function startDataPlane(
   const nextRecordId = () => `${boot}-${(++records).toString(ID_RADIX)}`
   const proxy = { id: config.id, nextRecordId }
   const usage = seat.openUsage(boot)
+  const tokenizer = new Tokenizer(clock)
   registerGauges(metrics, {
     configuration,
     inFlight: () => state.inFlight,
@@ -93,6 +94,7 @@ export async function startDataPlane(
     wheel,
     accessLog,
     usage,
+    tokenizer,
     proxy,
     exchanges,
     metrics: proxyMetrics,
@@ -122,6 +124,7 @@ export async function startDataPlane(
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
       wheel.stop()
       accessLog.stop()
+      await tokenizer.stop()
       await usage.stop()
       await configuration.stop()
     },

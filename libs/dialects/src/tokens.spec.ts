@@ -83,7 +83,8 @@ describe('tokens of OpenAI', () => {
 
 describe('tokens of Anthropic', () => {
   const counts = { input_tokens: 7, cache_read_input_tokens: 3, cache_creation_input_tokens: 1 }
-  const start = { type: 'message_start', message: { id: 'm', content: [], usage: counts } }
+  const first = { ...counts, output_tokens: 1 }
+  const start = { type: 'message_start', message: { id: 'm', content: [], usage: first } }
   const end = { type: 'message_delta', delta: {}, usage: { output_tokens: 5 } }
 
   it('count the cache within the prompt', () => {

@@ -37,12 +37,13 @@ const decoder = new TextDecoder('latin1')
  * The last member of this name in the last bytes of an answer, as the object that it holds. A quote
  * inside of a JSON string has a backslash before it, so that text of a model is never taken for a
  * member; and only what closes as a member of the body, or of an object in it, counts, so that
- * neither is a tool's argument.
+ * neither is a tool's argument. `except` names an event that does not count.
  */
-export function lastUsage({ tail, events }: Seen, name: string): Json | undefined {
+export function lastUsage({ tail, events }: Seen, name: string, except?: string): Json | undefined {
   if (!events) return usageIn(decoder.decode(tail), name)
   const lines = decoder.decode(tail.subarray(-TOKENS_STREAM_TAIL_BYTES)).split(LINE_END)
   const named = lines.filter((line) => line.includes(`"${name}"`)).slice(-PLACES_MAX)
+  if (except !== undefined && named[0]?.includes(`"${except}"`)) named.shift()
   for (const line of named.reverse()) {
     const found = usageIn(line, name)
     if (found) return found

@@ -112,6 +112,8 @@ const breaker = strict({
 const tokens = strict({
   /** Whether streams are asked for their usage where the client does not; `auto`: by kind. */
   ask: z.enum(['auto', 'always', 'never']).default('auto'),
+  /** Whether what nobody counted is guessed, and marked as a guess. */
+  estimate: z.boolean().default(true),
 })
 
 export const policySpec = strict({

@@ -40,7 +40,7 @@ const idsOf = (found: readonly { id: string }[]) => found.map(({ id }) => id)
 describe('records of requests', () => {
   it('are kept as they came, numbers to the last bit', async () => {
     const requests = await open()
-    const tokens = { prompt: 1, completion: 2, cached: 0, reasoning: null }
+    const tokens = { prompt: 1, completion: 2, cached: 0, reasoning: null, estimated: true }
     const bare = record('2', {
       ...{ key: null, model: null, route: null, revision: null, firstByteMs: null },
       ...{ code: 'not_ready', status: 503, attempts: [] },
@@ -84,7 +84,10 @@ describe('records of requests', () => {
     const requests = await open()
     const tokens = { prompt: 10, completion: 5, cached: null, reasoning: null }
     const many = Array.from({ length: 20 }, (_, n) =>
-      record(`a${n}`, { durationMs: n + 1, ...(n < 2 ? { tokens } : {}) }),
+      record(`a${n}`, {
+        durationMs: n + 1,
+        ...(n < 2 ? { tokens: { ...tokens, ...(n === 0 ? { estimated: true } : {}) } } : {}),
+      }),
     )
     await requests.record([...many, record('b', { route: null, status: 404, code: 'x' })])
     expect(await requests.usage({ groupBy: ['route', 'key'], ...EVER })).toEqual([
@@ -92,6 +95,7 @@ describe('records of requests', () => {
         by: { route: 'm', key: 'k' },
         requests: 20,
         errors: 0,
+        estimated: 1,
         tokens: { prompt: 20, completion: 10, cached: null, reasoning: null },
         meanMs: 10.5,
         p95Ms: 19,

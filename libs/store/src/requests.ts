@@ -48,7 +48,9 @@ export interface UsageGroup {
   readonly by: Readonly<Partial<Record<UsageDimension, string | null>>>
   readonly requests: number
   readonly errors: number
-  /** Of those requests whose backend counted; null: of none. */
+  /** Requests of which tokens are a guess: their backend did not count. */
+  readonly estimated: number
+  /** Of those requests whose tokens are known; null: of none. */
   readonly tokens: Tokens
   readonly meanMs: number
   readonly p95Ms: number
@@ -73,11 +75,11 @@ const LOCK_ID = 72_707_370
 
 const RECORD = `INSERT INTO requests (fleet, proxy, id, at, request_id, revision, operation, key,
     model, route, backend, status, code, duration_ms, first_byte_ms, bytes, prompt_tokens,
-    completion_tokens, cached_tokens, reasoning_tokens, attempts)
+    completion_tokens, cached_tokens, reasoning_tokens, attempts, tokens_estimated)
   SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[],
     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::text[],
     $14::float8[], $15::float8[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-    $20::bigint[], $21::json[])
+    $20::bigint[], $21::json[], $22::boolean[])
   ON CONFLICT DO NOTHING`
 const LIST = `SELECT * FROM requests WHERE fleet = $1
     AND ($2::timestamptz IS NULL OR (at, proxy, id) < ($2, $3, $4))
@@ -138,6 +140,7 @@ const COLUMNS: readonly ((one: RequestRecord) => unknown)[] = [
   (one) => one.tokens.cached,
   (one) => one.tokens.reasoning,
   (one) => JSON.stringify(one.attempts),
+  (one) => one.tokens.estimated === true,
 ]
 
 async function insert(
@@ -219,6 +222,7 @@ interface RequestRow {
   readonly completion_tokens: string | null
   readonly cached_tokens: string | null
   readonly reasoning_tokens: string | null
+  readonly tokens_estimated: boolean
   readonly attempts: RequestRecord['attempts']
 }
 
@@ -256,7 +260,7 @@ function requestOf(row: RequestRow): KeptRequest {
     durationMs: row.duration_ms,
     firstByteMs: row.first_byte_ms,
     bytes: Number(row.bytes),
-    tokens: tokensOf(row),
+    tokens: { ...tokensOf(row), ...(row.tokens_estimated ? { estimated: true } : {}) },
   }
 }
 
@@ -281,6 +285,7 @@ function numberOf(text: string | null): number | null {
 type UsageRow = Readonly<Partial<Record<UsageDimension, string | null>>> & {
   readonly requests: string
   readonly errors: string
+  readonly estimated: string
   readonly mean_ms: number
   readonly p95_ms: number
 } & Parameters<typeof tokensOf>[0]
@@ -297,7 +302,8 @@ async function usage(
     .map((one) => `sum(${one}_tokens) AS ${one}_tokens`)
     .join(', ')
   const sql = `SELECT ${list} count(*) AS requests,
-      count(*) FILTER (WHERE status >= 400 OR code IS NOT NULL) AS errors, ${sums},
+      count(*) FILTER (WHERE status >= 400 OR code IS NOT NULL) AS errors,
+      count(*) FILTER (WHERE tokens_estimated) AS estimated, ${sums},
       avg(duration_ms) AS mean_ms,
       percentile_disc(0.95) WITHIN GROUP (ORDER BY duration_ms) AS p95_ms
     FROM requests WHERE fleet = $1 AND at >= $2 AND at < $3
@@ -309,6 +315,7 @@ async function usage(
       by: Object.fromEntries(columns.map((column) => [column, row[column] ?? null])),
       requests: Number(row.requests),
       errors: Number(row.errors),
+      estimated: Number(row.estimated),
       tokens: tokensOf(row),
       meanMs: row.mean_ms,
       p95Ms: row.p95_ms,
