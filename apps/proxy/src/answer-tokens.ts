@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders } from 'node:http'
 import { brotliDecompressSync, gunzipSync, inflateSync } from 'node:zlib'
 import {
   type Dialect,
+  type StreamEnd,
   TOKENS_HEAD_BYTES,
   TOKENS_STREAM_TAIL_BYTES,
   TOKENS_TAIL_BYTES,
@@ -12,17 +13,25 @@ import { LastBytes } from './last-bytes.ts'
 /** Of an answer that came compressed, and is looked at in clear. */
 const CLEAR_BYTES_MAX = 256 * 1_024
 
+export interface Answering {
+  /** What the client is answered in. */
+  readonly dialect: Dialect
+  readonly streamEnd?: (() => StreamEnd) | undefined
+}
+
 /** Keeps what is needed of an answer to count its tokens, and to see whether it came whole. */
 export class AnswerTokens {
   readonly #dialect: Dialect
   readonly #events: boolean
   readonly #encoding: string
   readonly #last: LastBytes
+  readonly #end: StreamEnd | undefined
   #head: Buffer = Buffer.alloc(0)
   #bytes = 0
 
-  constructor(dialect: Dialect, headers: IncomingHttpHeaders, events: boolean) {
+  constructor({ dialect, streamEnd }: Answering, headers: IncomingHttpHeaders, events: boolean) {
     this.#dialect = dialect
+    if (events) this.#end = streamEnd?.()
     this.#events = events
     this.#encoding = (headers['content-encoding'] ?? 'identity').toLowerCase()
     const tailBytes = events ? TOKENS_STREAM_TAIL_BYTES : TOKENS_TAIL_BYTES
@@ -36,9 +45,11 @@ export class AnswerTokens {
     }
     this.#bytes += chunk.length
     this.#last.add(chunk)
+    this.#end?.add(chunk)
   }
 
   endsWell(): boolean {
+    if (this.#end?.isWhole) return true
     return this.#dialect.endsWell(this.#last.bytes(this.#dialect.tailBytes))
   }
 

@@ -3,8 +3,7 @@ import { type IncomingHttpHeaders } from 'node:http'
 import { type Operation, type UsageSieve } from '@signalbox/dialects'
 import { type Tokens } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
-import { type Edit } from './body-splice.ts'
-import { skipSpace } from './body-scan.ts'
+import { type Edit, memberFirst } from './body-splice.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, type Passage } from './passage.ts'
 
@@ -33,10 +32,7 @@ export function usageAskedOf(
 }
 
 function editOf(body: Buffer, { streamOptions }: Asked['scan']): Edit | undefined {
-  if (!streamOptions) {
-    const first = skipSpace(body, 0) + 1
-    return { start: first, end: first, text: `"stream_options":${ASKED},` }
-  }
+  if (!streamOptions) return memberFirst(body, 'stream_options', { include_usage: true })
   const { start, end } = streamOptions
   if (end - start > OPTIONS_BYTES_MAX) return undefined
   const options = parsed(body.toString('utf8', start, end))

@@ -1,4 +1,4 @@
-import { dialectNamed, type HeaderPair } from '@signalbox/dialects'
+import { dialectNamed } from '@signalbox/dialects'
 import { type Failure } from '@signalbox/model'
 import {
   admits,
@@ -12,19 +12,13 @@ import {
   penaltyMs,
   verdictOf,
 } from '@signalbox/routing'
-import type { Dispatcher } from 'undici'
 import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
-import { edited } from './body-splice.ts'
 import { type Routing } from './configuration.ts'
 import { Exchange } from './exchange.ts'
-import { requestHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
-import { nativePath } from './path-model.ts'
 import { type Translation, translationFor } from './translate.ts'
-
-/** Of a compressed stream nobody can see whether it came whole. */
-const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
+import { upstreamRequest } from './upstream-request.ts'
 
 const TOO_LATE: Failure = {
   code: 'upstream_timeout',
@@ -132,6 +126,7 @@ function exchange(
   return new Promise((resolve) => {
     const relay = new Exchange({
       dialect: dialectNamed(passage.operation.dialect),
+      streamEnd: passage.operation.streamEnd,
       response,
       clock,
       requestId: passage.requestId,
@@ -183,44 +178,6 @@ function exchange(
       upstream.dispatch(sent, (translation ?? asks)?.into(relay) ?? relay)
     })
   })
-}
-
-function upstreamRequest(
-  passage: Passage,
-  {
-    route,
-    scan,
-    body,
-    target,
-    live,
-    translation,
-    asks,
-  }: Asked & { target: CompiledTarget } & Omit<Chosen, 'facts'>,
-): Dispatcher.DispatchOptions {
-  const { request, requestId, operation } = passage
-  const path = translation?.path ?? nativePath(passage, { live, target })
-  if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
-  const { timeouts } = route.policy
-  const { idleMs } = live.backend.spec.timeouts
-  const renamed = scan.model && scan.model.value !== target.model
-  return {
-    method: 'POST',
-    path,
-    body:
-      translation?.body ??
-      edited(body, [
-        ...(renamed && scan.model ? [{ ...scan.model, text: JSON.stringify(target.model) }] : []),
-        ...(asks ? [asks.edit] : []),
-      ]),
-    headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
-      ['x-request-id', requestId],
-      ...(scan.stream || translation ? READABLE : []),
-      ...(live.headers.get(translation ? live.traits.dialect.name : operation.dialect) ?? []),
-    ]),
-    // Ours, by the wheel: undici's own is a second late.
-    headersTimeout: 0,
-    bodyTimeout: idleMs ?? timeouts.idleMs,
-  }
 }
 
 function tooLong(totalMs: number): Failure {

@@ -44,7 +44,7 @@ export async function alongFallbacks(
     const rest = chain.slice(n + 1)
     const hasNext = () => rest.some((one) => hasSomebody(one, contextOf(pipeline, routing)))
     failure = await attempts(pipeline, passage, { ...asked, route, routing, hasNext })
-    if (!failure || !fallsBack(failure)) return failure
+    if (!failure || !fallsBack(failure) || asked.upload?.isRead) return failure
     if (failure.code === 'untranslatable') refused ??= failure
   }
   return refused ?? failure
@@ -172,7 +172,7 @@ class Retries {
    */
   dismisses(status: number): boolean {
     const { policy } = this.#trying.route
-    if (!retriesStatus(policy, status)) return false
+    if (this.#trying.upload?.isRead || !retriesStatus(policy, status)) return false
     if (this.made <= policy.retry.maxRetries && this.#pay()) this.#paid = true
     return this.#paid || this.#trying.hasNext()
   }
@@ -181,6 +181,7 @@ class Retries {
   follow(outcome: Failed): boolean {
     const { maxRetries, on } = this.#trying.route.policy.retry
     const onConnect = on.includes('connect')
+    if (this.#trying.upload?.isRead) return false
     const step = next(outcome, { attempts: this.made, maxRetries, onConnect })
     if (step.kind !== 'again' || !(this.#paid || (outcome.status === undefined && this.#pay()))) {
       return false

@@ -33,6 +33,8 @@ export interface ProxyConfig extends MasterKeys {
   /** Where the disk copy of the configuration lies. */
   readonly dataDir: string
   readonly bodyBytesMax: number
+  /** Of a body that is passed on as it comes: files, images, sound. */
+  readonly uploadBytesMax: number
   /** Bytes of records of requests that wait on disk at most. */
   readonly usageBytesMax: number
   readonly drainNoticeMs: number
@@ -60,6 +62,11 @@ const BODY_BYTES_MAX: Variable<number> = {
   shape: 'bytes, 1024 to 1073741824',
   parse: wholeNumber({ min: 1_024, max: 1_073_741_824 }),
 }
+const UPLOAD_BYTES_MAX: Variable<number> = {
+  name: 'SIGNALBOX_UPLOAD_BYTES_MAX',
+  shape: 'bytes, 1024 to 17179869184',
+  parse: wholeNumber({ min: 1_024, max: 17_179_869_184 }),
+}
 const USAGE_BYTES_MAX: Variable<number> = {
   name: 'SIGNALBOX_USAGE_SPOOL_BYTES',
   shape: 'bytes, 0 to 17179869184',
@@ -75,6 +82,8 @@ const DRAIN_DEADLINE = duration('SIGNALBOX_DRAIN_DEADLINE')
 
 const DEFAULT_LISTEN = [{ kind: 'tcp', host: '0.0.0.0', port: 8080 }] as const
 const DEFAULT_BODY_BYTES_MAX = 33_554_432
+/** As much as OpenAI takes for one file. */
+const DEFAULT_UPLOAD_BYTES_MAX = 536_870_912
 const DEFAULT_USAGE_BYTES_MAX = 67_108_864
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
@@ -91,6 +100,7 @@ export function readProxyConfig(env: Env): ProxyConfig {
     dataDir,
     ...readMasterKeys(env),
     bodyBytesMax: readVariable(env, BODY_BYTES_MAX) ?? DEFAULT_BODY_BYTES_MAX,
+    uploadBytesMax: readVariable(env, UPLOAD_BYTES_MAX) ?? DEFAULT_UPLOAD_BYTES_MAX,
     usageBytesMax: readVariable(env, USAGE_BYTES_MAX) ?? DEFAULT_USAGE_BYTES_MAX,
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,

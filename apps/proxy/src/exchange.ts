@@ -1,10 +1,9 @@
 import { type IncomingHttpHeaders, type ServerResponse } from 'node:http'
-import { type Dialect } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure, type Tokens } from '@signalbox/model'
 import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
-import { AnswerTokens } from './answer-tokens.ts'
+import { type Answering, AnswerTokens } from './answer-tokens.ts'
 import { type Placed } from './bag.ts'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
@@ -22,9 +21,7 @@ export class AlreadyTold extends Error {
   override readonly name = 'AlreadyTold'
 }
 
-export interface ExchangeOptions {
-  /** What the client is answered in. */
-  readonly dialect: Dialect
+export interface ExchangeOptions extends Answering {
   readonly response: ServerResponse
   readonly clock: Clock
   readonly requestId: string
@@ -127,7 +124,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     response.writeHead(status, out)
     this.#begun = true
     if (this.#streams || isJsonAnswer(status, headers)) {
-      this.#counted = new AnswerTokens(this.#options.dialect, headers, this.#streams)
+      this.#counted = new AnswerTokens(this.#options, headers, this.#streams)
     }
     if (this.#streams) response.flushHeaders()
     onFirstByte(nowMs - this.#startMs, status, one(headers['retry-after']))

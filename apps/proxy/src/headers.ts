@@ -19,6 +19,7 @@ const RESPONSE_ALLOWED = new Set([
   'content-type',
   'content-length',
   'content-encoding',
+  'content-disposition',
   'cache-control',
   'retry-after',
   'vary',

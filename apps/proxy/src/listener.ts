@@ -14,10 +14,13 @@ const HEADERS_MAX = 0
 /** Requests that wait behind another one on their connection. Clients of today send none so. */
 const PIPELINED_MAX = 16
 
+/** How large a body of this content-type may be. */
+export type BytesMax = (contentType: string | undefined) => number
+
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
 
 /** node:http behind one function, so that another transport can take its place. */
-export function createListener(bodyBytesMax: () => number, serve: OnRequest): Server {
+export function createListener(bytesMax: BytesMax, serve: OnRequest): Server {
   const lines: Lines = new WeakMap()
   const onRequest = oneAtATime(lines, serve)
   const server = createServer({
@@ -33,7 +36,7 @@ export function createListener(bodyBytesMax: () => number, serve: OnRequest): Se
   server.on('request', onRequest)
   server.on('checkContinue', (request, response) => {
     const declared = Number(request.headers['content-length'] ?? 0)
-    if (declared <= bodyBytesMax()) response.writeContinue()
+    if (declared <= bytesMax(request.headers['content-type'])) response.writeContinue()
     onRequest(request, response)
   })
   server.on('clientError', (error, socket: Socket) => clientError(lines, error, socket))

@@ -16,6 +16,7 @@ import { type RecordingProxy } from './request-record.ts'
 import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
 import { type Tokenizer } from './tokens/tokenizer.ts'
+import { type Upload } from './upload/upload.ts'
 import { type Usage } from './usage.ts'
 
 /** What every request finds. */
@@ -34,6 +35,8 @@ export interface Pipeline {
   readonly place: Readonly<Record<string, string>>
   /** Now: the fleet's settings may lower what the environment allows. */
   readonly bodyBytesMax: () => number
+  /** Of a body that is passed on as it comes. */
+  readonly uploadBytesMax: number
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
   /** Attempts under way, for the drain. */
@@ -81,7 +84,9 @@ export interface Passage extends Accepted {
 export interface Asked {
   readonly route: CompiledRoute
   readonly scan: Extract<BodyScan, { ok: true }>
+  /** Empty where it is an upload. */
   readonly body: Buffer
+  readonly upload: Upload | undefined
 }
 
 export const CLIENT_LEFT = downstream('request_timeout', 'the client left')

@@ -6,8 +6,7 @@ import { authenticate } from './authenticate.ts'
 import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Passage, type Pipeline } from './passage.ts'
-import { scanFor } from './path-model.ts'
-import { readBody } from './read-body.ts'
+import { readRequest } from './read-request.ts'
 import { outcomesOf, recordOf } from './request-record.ts'
 import { guessTokens } from './tokens/guess.ts'
 
@@ -46,23 +45,13 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   const authenticated = authenticate(request.headers, current.table, pipeline.clock.nowMs())
   if (!authenticated.ok) return authenticated.error
   passage.key = authenticated.value
-  if (!isJson(request.headers['content-type'])) {
-    return downstream('unsupported_media_type', 'expected content-type application/json')
-  }
-  if ((request.headers['content-encoding'] ?? 'identity') !== 'identity') {
-    return downstream('unsupported_media_type', 'expected a body that is not compressed')
-  }
-
-  const { budget } = pipeline
-  const bytesMax = pipeline.bodyBytesMax()
-  const read = await readBody(request, { bytesMax, budget, held: passage.held })
+  const read = await readRequest(pipeline, passage)
   if (!read.ok) return read.error
-  const scan = scanFor(passage, read.value)
-  if (!scan.ok) return downstream(scan.code, scan.message)
-  const model = passage.pathModel ?? scan.model?.value
-  if (model === undefined) return downstream('missing_model', 'the body names no model')
+  const { model, ...asked } = read.value
+  if (model === undefined) return downstream('missing_model', 'the request names no model')
   passage.model = model
-  if (scan.prompt) passage.prompt = { body: read.value, ...scan.prompt }
+  const { scan, body } = asked
+  if (scan.prompt) passage.prompt = { body, ...scan.prompt }
 
   const route = await findRoute(pipeline, passage, model)
   if (!route) {
@@ -73,7 +62,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     return downstream('key_not_allowed', message)
   }
   passage.route = route
-  return alongFallbacks(pipeline, passage, { route, scan, body: read.value })
+  return alongFallbacks(pipeline, passage, { route, ...asked })
 }
 
 function begin({ clock }: Pipeline, accepted: Accepted): Passage {
@@ -179,8 +168,4 @@ function settle(pipeline: Pipeline, passage: Passage): void {
     firstByteMs: passage.firstByteMs === null ? null : Math.round(passage.firstByteMs),
     bytesOut: exchange?.bytes ?? 0,
   })
-}
-
-function isJson(contentType: string | undefined): boolean {
-  return /^application\/json\s*(;|$)/i.test(contentType ?? '')
 }

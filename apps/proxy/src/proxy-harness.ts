@@ -89,6 +89,7 @@ export async function start(
     dataDir: folder,
     masterKey,
     bodyBytesMax: 100_000,
+    uploadBytesMax: 1_000_000,
     usageBytesMax: 1_000_000,
     drainNoticeMs: 0,
     drainDeadlineMs: 5_000,

@@ -29,6 +29,7 @@ import { RetryBudgets } from './retry-budgets.ts'
 import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
 import { Tokenizer } from './tokens/tokenizer.ts'
+import { boundaryOf } from './upload/multipart.ts'
 
 export interface ProxyDeps {
   readonly bus: Bus
@@ -101,17 +102,15 @@ export async function startDataPlane(
     retryBudgets: new RetryBudgets(),
     place: config.labels,
     bodyBytesMax,
+    uploadBytesMax: config.uploadBytesMax,
     budget: new BodyBudget(Math.max(1, LARGEST_AT_ONCE / seat.workers) * config.bodyBytesMax),
   }
-  const ops: Ops = {
-    readiness: () => readiness(configuration, seat),
-    metrics,
-    metricsText: () => seat.metricsText(),
-    metricsAccess: config.metricsAccess,
-  }
+  const ops = opsOf(pipeline, seat, { metrics, metricsAccess: config.metricsAccess })
   const idPrefix = `${config.id}-${boot}`
   const onRequest = requestHandler({ pipeline, ops, state, idPrefix, seat })
-  const { servers, addresses } = await seat.open(() => createListener(bodyBytesMax, onRequest))
+  const { servers, addresses } = await seat.open(() =>
+    createListener((type) => bytesMaxOf(pipeline, type), onRequest),
+  )
   log.info({ addresses, id: config.id }, 'proxy listens')
 
   return {
@@ -124,11 +123,23 @@ export async function startDataPlane(
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
       wheel.stop()
       accessLog.stop()
-      await tokenizer.stop()
-      await usage.stop()
+      await tokenizer.stop().then(() => usage.stop())
       await configuration.stop()
     },
   }
+}
+
+function bytesMaxOf(pipeline: Pipeline, contentType: string | undefined): number {
+  return boundaryOf(contentType) === undefined ? pipeline.bodyBytesMax() : pipeline.uploadBytesMax
+}
+
+function opsOf(
+  { configuration }: Pipeline,
+  seat: Seat,
+  access: Pick<Ops, 'metrics' | 'metricsAccess'>,
+): Ops {
+  const metricsText = () => seat.metricsText()
+  return { readiness: () => readiness(configuration, seat), metricsText, ...access }
 }
 
 interface Handling {

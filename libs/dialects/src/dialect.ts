@@ -1,5 +1,6 @@
 import { type Failure, type Kind, type Tokens } from '@signalbox/model'
 import { type ChatCodec } from './codec.ts'
+import { type StreamEnd } from './openai/stream-end.ts'
 import { type UsageSieve } from './openai/usage-sieve.ts'
 import { type Seen } from './tokens.ts'
 
@@ -25,6 +26,12 @@ export interface Operation {
   readonly chat: boolean
   /** Its streams tell what they cost where `stream_options` asks for that, as OpenAI's do. */
   readonly usageSieve?: () => UsageSieve
+  /** How its streams end, where that is not as its dialect's do. */
+  readonly streamEnd?: () => StreamEnd
+  /** Whether the body may be multipart/form-data, with the model in a part of it. */
+  readonly multipart?: boolean
+  /** Its servers have no word for the model: none is put into the body. */
+  readonly nameless?: boolean
 }
 
 export type DialectName = 'openai' | 'anthropic' | 'gemini'

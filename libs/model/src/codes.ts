@@ -145,7 +145,7 @@ export const CODES = {
   missing_model: {
     status: 400,
     plane: 'proxy',
-    remedy: 'Name a model in the top-level field "model".',
+    remedy: 'Name a model in the field "model", or in the header x-signalbox-model.',
   },
   untranslatable: {
     status: 400,

@@ -1,15 +1,40 @@
 import { type Operation } from '../dialect.ts'
+import { streamEnd } from './stream-end.ts'
 import { usageSieve } from './usage-sieve.ts'
 
-type Facts = Pick<Operation, 'streams' | 'chat' | 'usageSieve'>
+type Facts = Omit<Operation, 'name' | 'dialect' | 'method' | 'path' | 'model'>
 
 function post(name: string, path: string, facts: Facts): Operation {
   return { name, dialect: 'openai', method: 'POST', path, model: 'body', ...facts }
 }
 
+const PLAIN: Facts = { streams: false, chat: false }
+const UPLOAD: Facts = { ...PLAIN, multipart: true }
+const ends = (...types: string[]) => ({ streamEnd: () => streamEnd(types) })
+
 /** What passes through byte for byte: only `model` and `stream` of the body are looked at. */
 export const operations: readonly Operation[] = [
   post('chat.completions', '/v1/chat/completions', { streams: true, chat: true, usageSieve }),
   post('completions', '/v1/completions', { streams: true, chat: false, usageSieve }),
-  post('embeddings', '/v1/embeddings', { streams: false, chat: false }),
+  post('embeddings', '/v1/embeddings', PLAIN),
+  post('responses', '/v1/responses', {
+    ...{ streams: true, chat: false },
+    ...ends('response.completed', 'response.incomplete', 'response.failed'),
+  }),
+  post('moderations', '/v1/moderations', PLAIN),
+  post('rerank', '/v1/rerank', PLAIN),
+  // Of text-embeddings-inference, whose servers have one model and no word for it.
+  post('embed_sparse', '/embed_sparse', { ...PLAIN, nameless: true }),
+  post('images.generations', '/v1/images/generations', {
+    ...PLAIN,
+    ...ends('image_generation.completed'),
+  }),
+  post('images.edits', '/v1/images/edits', { ...UPLOAD, ...ends('image_edit.completed') }),
+  post('images.variations', '/v1/images/variations', UPLOAD),
+  post('audio.speech', '/v1/audio/speech', { ...PLAIN, ...ends('speech.audio.done') }),
+  post('audio.transcriptions', '/v1/audio/transcriptions', {
+    ...UPLOAD,
+    ...ends('transcript.text.done'),
+  }),
+  post('audio.translations', '/v1/audio/translations', UPLOAD),
 ]

@@ -1,0 +1,67 @@
+import { type HeaderPair } from '@signalbox/dialects'
+import { type CompiledTarget } from '@signalbox/routing'
+import type { Dispatcher } from 'undici'
+import { type AskedUsage } from './ask-usage.ts'
+import { type Edit, edited, memberFirst } from './body-splice.ts'
+import { requestHeaders } from './headers.ts'
+import { type Live } from './live-backend.ts'
+import { type Asked, type Passage } from './passage.ts'
+import { nativePath } from './path-model.ts'
+import { type Translation } from './translate.ts'
+
+/** Of a compressed stream nobody can see whether it came whole. */
+const READABLE: readonly HeaderPair[] = [['accept-encoding', 'identity']]
+
+export interface Sending extends Asked {
+  readonly target: CompiledTarget
+  readonly live: Live
+  readonly translation: Translation | undefined
+  readonly asks: AskedUsage | undefined
+}
+
+/** What one attempt sends. */
+export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.DispatchOptions {
+  const { route, scan, upload, target, live, translation } = sending
+  const { request, requestId, operation } = passage
+  const path = translation?.path ?? nativePath(passage, { live, target })
+  if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
+  const { timeouts } = route.policy
+  const { idleMs } = live.backend.spec.timeouts
+  const length = upload?.lengthAs(target.model)
+  return {
+    method: operation.method,
+    path,
+    body: bodyOf(passage, sending),
+    headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
+      ['x-request-id', requestId],
+      ...(length === undefined ? [] : [['content-length', String(length)] as const]),
+      ...(scan.stream || translation ? READABLE : []),
+      ...(live.headers.get(translation ? live.traits.dialect.name : operation.dialect) ?? []),
+    ]),
+    // Ours, by the wheel: undici's own is a second late.
+    headersTimeout: 0,
+    bodyTimeout: idleMs ?? timeouts.idleMs,
+  }
+}
+
+function bodyOf(passage: Passage, sending: Sending): Buffer | never {
+  const { body, upload, target, translation, asks } = sending
+  if (translation) return translation.body
+  if (!upload) return edited(body, [...naming(passage, sending), ...(asks ? [asks.edit] : [])])
+  const failed = (failure: Parameters<NonNullable<typeof passage.exchange>['abort']>[0]) =>
+    passage.exchange?.abort(failure)
+  // undici takes any iterable, whatever its types say.
+  return upload.bodyAs(upload.model === undefined ? '' : target.model, failed) as never
+}
+
+/** The name that the backend knows the model by, where the body has another one, or none. */
+function naming(
+  { operation }: Passage,
+  { scan: { model }, body, target }: Pick<Sending, 'scan' | 'body' | 'target'>,
+): readonly Edit[] {
+  if (operation.model === 'path') return []
+  if (model) {
+    return model.value === target.model ? [] : [{ ...model, text: JSON.stringify(target.model) }]
+  }
+  return operation.nameless ? [] : [memberFirst(body, 'model', target.model)]
+}
