@@ -27,6 +27,9 @@ export type BodyScan =
       /** The value of `messages`, or of what has its place in other operations. */
       readonly prompt?: Range
       readonly streamOptions?: Range
+      /** Where these keys stand, quotes included. */
+      readonly maxTokens?: Range
+      readonly maxCompletionTokens?: Range
     }
   | {
       readonly ok: false
@@ -113,11 +116,17 @@ const HINTS: readonly (readonly [name: keyof Hints, token: Buffer])[] = [
   ['prompt', Buffer.from('"prompt"')],
   ['streamOptions', Buffer.from('"stream_options"')],
 ]
+/** The same of keys themselves. */
+const KEYS: readonly (readonly [name: keyof Hints, token: Buffer])[] = [
+  ['maxTokens', Buffer.from('"max_tokens"')],
+  ['maxCompletionTokens', Buffer.from('"max_completion_tokens"')],
+]
 interface Wanted {
   readonly fields: readonly Field[]
   readonly hints: Hints
 }
-type Hints = Partial<Record<'user' | 'system' | 'prompt' | 'streamOptions', Range>>
+type HintName = 'user' | 'system' | 'prompt' | 'streamOptions' | 'maxTokens' | 'maxCompletionTokens'
+type Hints = Partial<Record<HintName, Range>>
 const UNSEEN = { seen: 0, variants: 0, start: 0, end: 0 }
 
 /** Scans a whole body. The cost is that of finding the ends of its strings. */
@@ -221,6 +230,11 @@ function scanMembers(body: Buffer, begin: number, { fields, hints }: Wanted): nu
     for (const [name, token] of HINTS) {
       if (key.end - key.start !== token.length || !startsWith(body, key.start, token)) continue
       hints[name] = { start, end }
+    }
+    for (const [name, token] of KEYS) {
+      if (key.end - key.start === token.length && startsWith(body, key.start, token)) {
+        hints[name] = key
+      }
     }
     at = skipSpace(body, end)
     if (body[at] === OBJECT_END) return at + 1

@@ -202,3 +202,30 @@ describe('tokens that no backend counted', () => {
     expect(await tokensOf(all, 'off')).toMatchObject({ prompt: null, completion: null })
   })
 })
+
+describe('the limit of an answer', () => {
+  const bodyAt = async (kind: string, body: object, path = '/v1/chat/completions') => {
+    await apply('backend', 'b1', { kind, url: backend.url, models: ['m1'] })
+    await (await post(path, { ...hello, ...body }, 'limit')).text()
+    return JSON.parse(backend.requests.at(-1)?.body.toString() ?? '') as object
+  }
+
+  it.each([
+    ['ollama', { max_completion_tokens: 5 }, { max_tokens: 5 }],
+    ['openai', { max_tokens: 5 }, { max_completion_tokens: 5 }],
+    ['openai', { max_tokens: 5, max_completion_tokens: 6 }, undefined],
+    ['ollama', { max_tokens: 5 }, undefined],
+    ['vllm', { max_completion_tokens: 5 }, undefined],
+    ['openai-compatible', { max_completion_tokens: 5 }, undefined],
+  ])('is said to %s in the word that it reads: %j', async (kind, given, said = given) => {
+    expect(await bodyAt(kind, given)).toEqual({ ...hello, ...said })
+  })
+
+  it('is said so in a translation, too, and nowhere but in chats', async () => {
+    const claude = await bodyAt('openai', { max_tokens: 9 }, '/v1/messages')
+    expect(claude).toMatchObject({ max_completion_tokens: 9 })
+    expect(claude).not.toHaveProperty('max_tokens')
+    const text = await bodyAt('openai', { max_tokens: 9, prompt: 'a' }, '/v1/completions')
+    expect(text).toHaveProperty('max_tokens')
+  })
+})

@@ -5,6 +5,7 @@ import {
   dialectNamed,
   type Json,
   type Leniency,
+  type LimitMember,
   type Operation,
   tokensOf,
   upstreamPath,
@@ -69,7 +70,7 @@ export function translationFor(
   const crossing = { from: from.chat, to: dialect.chat, context, requestId, counted }
   return ok({
     path: upstreamPath(live.backend.spec.url, written.value.path),
-    body: Buffer.from(JSON.stringify(written.value.body)),
+    body: Buffer.from(JSON.stringify(limited(written.value.body, live.traits.limitMember))),
     rawHeaders: common(request.rawHeaders),
     ownHeaders: droppedHeader([...read.value.dropped, ...written.value.dropped]),
     into: (relay) => new TranslatedAnswer(relay, crossing),
@@ -107,6 +108,13 @@ function common(rawHeaders: readonly string[]): readonly string[] {
     if (!OF_ONE_DIALECT.test(name)) kept.push(name, rawHeaders[i + 1] ?? '')
   }
   return kept
+}
+
+/** With the word for the answer's limit that the backend reads. */
+function limited(body: Json, member: LimitMember | undefined): Json {
+  const { max_tokens: one, max_completion_tokens: other, ...rest } = body
+  const limit = one ?? other
+  return member === undefined || limit === undefined ? body : { ...rest, [member]: limit }
 }
 
 /** Names of fields that the client chose: shown as far as a header can hold them. */

@@ -47,7 +47,10 @@ export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.
 function bodyOf(passage: Passage, sending: Sending): Buffer | never {
   const { body, upload, target, translation, asks } = sending
   if (translation) return translation.body
-  if (!upload) return edited(body, [...naming(passage, sending), ...(asks ? [asks.edit] : [])])
+  if (!upload) {
+    const edits = [...naming(passage, sending), ...limiting(passage, sending)]
+    return edited(body, asks ? [...edits, asks.edit] : edits)
+  }
   const failed = (failure: Parameters<NonNullable<typeof passage.exchange>['abort']>[0]) =>
     passage.exchange?.abort(failure)
   // undici takes any iterable, whatever its types say.
@@ -59,9 +62,27 @@ function naming(
   { operation }: Passage,
   { scan: { model }, body, target }: Pick<Sending, 'scan' | 'body' | 'target'>,
 ): readonly Edit[] {
-  if (operation.model === 'path') return []
+  if (operation.model === 'path') return NOTHING
   if (model) {
-    return model.value === target.model ? [] : [{ ...model, text: JSON.stringify(target.model) }]
+    return model.value === target.model
+      ? NOTHING
+      : [{ ...model, text: JSON.stringify(target.model) }]
   }
-  return operation.nameless ? [] : [memberFirst(body, 'model', target.model)]
+  return operation.nameless ? NOTHING : [memberFirst(body, 'model', target.model)]
+}
+
+const NOTHING: readonly Edit[] = []
+
+/** The word for the answer's limit that the backend reads, where the body has the other alone. */
+function limiting(
+  { operation }: Passage,
+  { scan: { maxTokens, maxCompletionTokens }, live }: Pick<Sending, 'scan' | 'live'>,
+): readonly Edit[] {
+  const { limitMember } = live.traits
+  if (limitMember === undefined || !operation.chat || operation.usageSieve === undefined) {
+    return NOTHING
+  }
+  const other = limitMember === 'max_tokens' ? maxCompletionTokens : maxTokens
+  if (!other || (maxTokens && maxCompletionTokens)) return NOTHING
+  return [{ start: other.start, end: other.end, text: `"${limitMember}"` }]
 }

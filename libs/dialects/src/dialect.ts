@@ -83,4 +83,11 @@ export interface KindTraits {
   readonly discoveryPath: string
   /** Whether its servers are known to take `stream_options`; a strict one refuses what is not. */
   readonly takesStreamOptions: boolean
+  /**
+   * The one word for the limit of a chat's answer that its servers read, where they pass over the
+   * other (and answer without a limit) or refuse it; undefined: either.
+   */
+  readonly limitMember: LimitMember | undefined
 }
+
+export type LimitMember = 'max_tokens' | 'max_completion_tokens'

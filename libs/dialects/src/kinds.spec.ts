@@ -1,14 +1,122 @@
-import { KINDS } from '@signalbox/model'
+import { type Kind, KINDS } from '@signalbox/model'
 import { kindTraits } from './kinds.ts'
 import { upstreamPath } from './upstream-path.ts'
+
+const CHAT = '/v1/chat/completions'
+const [OPENAI_ERROR, TEXT_ERROR] = [{ error: { message: 'no', code: 'x' } }, { error: 'no' }]
+/** A base URL as its maker gives it, the path of its chat, and an error as its servers write it. */
+const DOCUMENTED: Readonly<Record<Kind, readonly [base: string, chat: string, error: object]>> = {
+  openai: ['https://api.openai.com/v1', CHAT, OPENAI_ERROR],
+  'azure-openai': ['https://r.openai.azure.com/openai/v1', CHAT, OPENAI_ERROR],
+  anthropic: [
+    'https://api.anthropic.com',
+    '/v1/messages',
+    { type: 'error', error: { type: 'invalid_request_error', message: 'no' } },
+  ],
+  gemini: [
+    'https://generativelanguage.googleapis.com/v1beta/openai',
+    CHAT,
+    { error: { code: 400, message: 'no', status: 'INVALID_ARGUMENT' } },
+  ],
+  vllm: ['http://h:8000', CHAT, { object: 'error', message: 'no', type: 'BadRequestError' }],
+  ollama: ['http://h:11434', CHAT, OPENAI_ERROR],
+  llamacpp: ['http://h:8080', CHAT, { error: { code: 400, message: 'no', type: 'x' } }],
+  lmstudio: ['http://h:1234/v1', CHAT, TEXT_ERROR],
+  localai: ['http://h:8080/v1', CHAT, OPENAI_ERROR],
+  tgi: ['http://h:80', CHAT, { error: 'no', error_type: 'validation' }],
+  'openai-compatible': ['https://h/v1', CHAT, { detail: 'no' }],
+  signalbox: ['http://h:8080', CHAT, OPENAI_ERROR],
+}
 
 describe('kindTraits', () => {
   it.each(KINDS)('knows %s, the same each time', (kind) => {
     const traits = kindTraits(kind)
     expect(traits.kind).toBe(kind)
     expect(kindTraits(kind)).toBe(traits)
-    expect(traits.healthPath).toMatch(/^\/[a-z0-9/]+$/)
+    expect(traits.healthPath).toMatch(/^\/[a-z0-9/]+(\?limit=1000)?$/)
     expect(traits.discoveryPath).toMatch(/^\/v1\//)
+  })
+
+  it('reaches each kind where its maker documents it, and reads its errors', () => {
+    const table = KINDS.map((kind) => {
+      const [base, chat, error] = DOCUMENTED[kind]
+      const { dialect, native, ...traits } = kindTraits(kind)
+      const [name = ''] = traits.credentialHeaders('k')[0] ?? []
+      const models = upstreamPath(base, traits.discoveryPath)
+      const health = upstreamPath(base, traits.healthPath)
+      const path = upstreamPath(base, chat)
+      const { message } = dialect.chat.readError(400, error)
+      return [
+        kind,
+        dialect.name,
+        native.join(),
+        name,
+        health,
+        models,
+        path,
+        traits.limitMember,
+        message,
+      ]
+    })
+    const [old, late] = ['max_tokens', 'max_completion_tokens']
+    const v1 = ['/v1/models', CHAT] as const
+    const bearer = ['openai', 'openai', 'authorization'] as const
+    const claude = '/v1/models?limit=1000'
+    const google = '/v1beta/openai'
+    const azure = '/openai/v1'
+    expect(table).toEqual([
+      ['openai', ...bearer, '/v1/models', ...v1, late, 'no'],
+      [
+        'azure-openai',
+        'openai',
+        'openai',
+        'api-key',
+        `${azure}/models`,
+        `${azure}/models`,
+        `${azure}/chat/completions`,
+        late,
+        'no',
+      ],
+      [
+        'anthropic',
+        'anthropic',
+        'anthropic',
+        'x-api-key',
+        claude,
+        claude,
+        '/v1/messages',
+        undefined,
+        'no',
+      ],
+      [
+        'gemini',
+        'gemini',
+        'gemini,openai',
+        'authorization',
+        `${google}/models`,
+        `${google}/models`,
+        `${google}/chat/completions`,
+        undefined,
+        'no',
+      ],
+      ['vllm', ...bearer, '/health', ...v1, undefined, 'no'],
+      ['ollama', ...bearer, '/v1/models', ...v1, old, 'no'],
+      ['llamacpp', ...bearer, '/health', ...v1, undefined, 'no'],
+      ['lmstudio', ...bearer, '/v1/models', ...v1, old, 'no'],
+      ['localai', ...bearer, '/v1/models', ...v1, old, 'no'],
+      ['tgi', ...bearer, '/health', ...v1, old, 'no'],
+      ['openai-compatible', ...bearer, '/v1/models', ...v1, undefined, 'no'],
+      [
+        'signalbox',
+        'openai',
+        'openai,anthropic,gemini',
+        'authorization',
+        '/health',
+        ...v1,
+        undefined,
+        'no',
+      ],
+    ])
   })
 
   it.each(KINDS)('sends the credential of %s in headers and nowhere else', (kind) => {

@@ -12,6 +12,7 @@ import { openai } from './openai/index.ts'
 
 const MODELS_PATH = '/v1/models'
 const HEALTH_PATH = '/health'
+const ANTHROPIC_MODELS = '/v1/models?limit=1000'
 const ANTHROPIC_VERSION = '2023-06-01'
 
 const bearer = (secret: string): readonly HeaderPair[] => [['authorization', `Bearer ${secret}`]]
@@ -20,22 +21,28 @@ type Particulars = Partial<Omit<KindTraits, 'kind'>>
 
 /** What differs from a server that speaks OpenAI's format and has no path of its own for health. */
 const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
-  openai: {},
+  openai: { limitMember: 'max_completion_tokens' },
   'openai-compatible': { takesStreamOptions: false },
-  ollama: {},
-  lmstudio: {},
-  localai: {},
+  ollama: { limitMember: 'max_tokens' },
+  lmstudio: { limitMember: 'max_tokens' },
+  localai: { limitMember: 'max_tokens' },
   vllm: { healthPath: HEALTH_PATH },
   llamacpp: { healthPath: HEALTH_PATH },
-  tgi: { healthPath: HEALTH_PATH },
+  tgi: { healthPath: HEALTH_PATH, limitMember: 'max_tokens' },
   signalbox: { healthPath: HEALTH_PATH, native: ['openai', 'anthropic', 'gemini'] },
   // Its v1 API, at https://<resource>.openai.azure.com/openai/v1.
-  'azure-openai': { credentialHeaders: (secret) => [['api-key', secret]] },
+  'azure-openai': {
+    credentialHeaders: (secret) => [['api-key', secret]],
+    limitMember: 'max_completion_tokens',
+  },
   anthropic: {
     dialect: anthropic,
     native: ['anthropic'],
     credentialHeaders: (secret) => [['x-api-key', secret]],
     fixedHeaders: [['anthropic-version', ANTHROPIC_VERSION]],
+    // A page of it holds 20 models unless it is asked for more.
+    healthPath: ANTHROPIC_MODELS,
+    discoveryPath: ANTHROPIC_MODELS,
   },
   // Its maker offers OpenAI's paths too, which take the same key in another header.
   gemini: {
@@ -55,6 +62,7 @@ function withDefaults(kind: Kind): KindTraits {
     healthPath: MODELS_PATH,
     discoveryPath: MODELS_PATH,
     takesStreamOptions: true,
+    limitMember: undefined,
     ...PARTICULARS[kind],
     kind,
   }
