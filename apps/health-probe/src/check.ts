@@ -9,7 +9,8 @@ export interface Checked {
   readonly result: ProbeResult
   /** Safe short text; null after a pass. */
   readonly error: string | null
-  readonly latencyMs: number
+  /** Null where nothing was sent. */
+  readonly latencyMs: number | null
   /** Models that the backend lists; null where they were not asked for or not readable. */
   readonly models: readonly string[] | null
 }
@@ -24,9 +25,9 @@ const BODY_BYTES_MAX = 4_194_304
 const CONNECTIONS = 2
 /** Without the credential a request could succeed only by accident: none is sent. */
 const LOCKED: Checked = {
-  result: 'fail',
-  error: 'credential does not open with this master key',
-  latencyMs: 0,
+  result: 'unable',
+  error: 'credential does not open with the master key of this probe',
+  latencyMs: null,
   models: null,
 }
 const CONNECT_CODES: Readonly<Record<string, string>> = {

@@ -156,13 +156,14 @@ describe('the probe follows the configuration:', () => {
     expect(seen()).toMatchObject({ health: 'ready', revision })
   })
 
-  it('one whose credential does not open is down, until one comes that does', async () => {
+  it('one whose credential does not open is unknown, until one comes that does', async () => {
     backend.requireCredential('sk-1')
     await apply('b1', spec({ credential: sealedFor('b1', 'sk-1', otherKey) }))
     await start()
     await looked()
-    const error = 'credential does not open with this master key'
-    expect(seen()).toMatchObject({ health: 'down', error, models: null })
+    const error = 'credential does not open with the master key of this probe'
+    expect(seen()).toMatchObject({ health: 'unknown', error, models: null })
+    expect(told).toMatchObject([[{ health: 'unknown', error, latencyMs: null }]])
     expect(backend.requests).toEqual([])
     clock.advance(1)
     const health = { intervalMs: HOUR_MS, healthyThreshold: 1 }

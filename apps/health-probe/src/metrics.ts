@@ -34,7 +34,7 @@ export function createProbeMetrics(metrics: Metrics): ProbeMetrics {
   })
   return {
     checked: (status, { result, latencyMs }) => {
-      duration.observe({ result }, latencyMs / MS_PER_S)
+      if (latencyMs !== null) duration.observe({ result }, latencyMs / MS_PER_S)
       health.set({ backend: status.backend }, VALUE[status.health])
     },
     suspect: (is) => suspect.set(is ? 1 : 0),

@@ -36,6 +36,12 @@ describe('suspectsItself', () => {
     expect(suspectsItself(seen(failing, passing))).toBe(false)
   })
 
+  it('by what it looked at alone, not by what it could not look at', () => {
+    const unseen = { ...status('credential does not open', 'unknown'), latencyMs: null }
+    expect(suspectsItself([...seen(5, 0), ...Array.from({ length: 9 }, () => unseen)])).toBe(true)
+    expect(suspectsItself([...seen(1, 1), ...Array.from({ length: 9 }, () => unseen)])).toBe(false)
+  })
+
   it.each([1, 2, 3, 4])('never with so few as %i, though all fail', (failing) => {
     expect(suspectsItself(seen(failing, 0))).toBe(false)
   })

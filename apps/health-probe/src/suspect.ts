@@ -6,11 +6,13 @@ const FAILING_SHARE = 0.8
 
 /**
  * A probe that sees nearly everything fail at once is more likely cut off itself: it then says
- * `unknown` (which is eligible) where it would have said `down`.
+ * `unknown` (which is eligible) where it would have said `down`. Where it could not look at all it
+ * has seen nothing fail.
  */
 export function suspectsItself(statuses: readonly Status[]): boolean {
-  const failing = statuses.filter((status) => status.error !== null).length
-  return statuses.length >= TARGETS_MIN && failing > statuses.length * FAILING_SHARE
+  const looked = statuses.filter((status) => status.latencyMs !== null)
+  const failing = looked.filter((status) => status.error !== null).length
+  return looked.length >= TARGETS_MIN && failing > looked.length * FAILING_SHARE
 }
 
 export function withoutDowns(statuses: readonly Status[]): readonly Status[] {

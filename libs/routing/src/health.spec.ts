@@ -12,10 +12,12 @@ import {
   type ProbeResult,
 } from './health.ts'
 
-const LETTERS: Readonly<Record<string, ProbeResult>> = { p: 'pass', f: 'fail', w: 'warming-up' }
+const LETTERS: Readonly<Record<string, ProbeResult>> = {
+  ...{ p: 'pass', f: 'fail', w: 'warming-up', u: 'unable' },
+}
 const thresholds = { unhealthyThreshold: 3, healthyThreshold: 2 }
 
-/** The state after probes one second apart: p passes, f fails, w is a 503. */
+/** The state after probes one second apart: p passes, f fails, w is a 503, u cannot look. */
 function after(letters: string, start: ProbedHealth = unprobed(0)): ProbedHealth {
   return [...letters].reduce((state, letter, n) => {
     const result = LETTERS[letter]
@@ -50,6 +52,11 @@ describe('afterProbe', () => {
     ['wfff', 'down'],
     ['pffwff', 'warming_up'],
     ['pffwfff', 'down'],
+    ['pu', 'unknown'],
+    ['fffu', 'unknown'],
+    ['fffup', 'ready'],
+    ['ffuff', 'unknown'],
+    ['wuw', 'warming_up'],
   ])('after %j is %s', (letters, health) => {
     expect(after(letters).health).toBe(health)
   })

@@ -14,11 +14,13 @@ import { type Health } from '@signalbox/model'
  *       +-------> warming_up --+
  *            (from every state)
  *
- * Three things are no matter of counting. A backend that nobody has seen yet is usable at once: its
+ * Four things are no matter of counting. A backend that nobody has seen yet is usable at once: its
  * first pass makes it ready, and until its first run of failures is complete it stays eligible. A
  * 503 is the backend's own word that it is loading a model: it takes effect at once, and the pass
  * after it, too. But it is believed for WARMING_MS_MAX only; a longer unbroken run of 503s counts
- * as failures, in every state, until another answer ends the run.
+ * as failures, in every state, until another answer ends the run. And a probe that cannot look (it
+ * lacks the master key that opens the credential) knows nothing of the backend: `unknown`, whatever
+ * it knew before.
  */
 
 /** How long a backend may go on saying that it loads; large models take minutes from disk. */
@@ -31,8 +33,8 @@ export const DOWN_INTERVAL_MS_MAX = 5_000
 /** Probes of many backends drift apart by this share of the interval, up and down. */
 export const PROBE_JITTER = 0.1
 
-/** What one probe found. `warming-up` is the answer 503. */
-export type ProbeResult = 'pass' | 'fail' | 'warming-up'
+/** What one probe found. `warming-up` is the answer 503; `unable`: the probe could not look. */
+export type ProbeResult = 'pass' | 'fail' | 'warming-up' | 'unable'
 
 export interface ProbedHealth {
   readonly health: Health
@@ -61,6 +63,9 @@ export function unprobed(nowMs: number): ProbedHealth {
 export function afterProbe(before: ProbedHealth, result: ProbeResult, by: Judged): ProbedHealth {
   if (result === 'pass') return afterPass(before, by)
   if (result === 'fail') return afterFailure(before, by, null)
+  if (result === 'unable') {
+    return { ...unprobed(by.nowMs), sinceMs: moved(before, 'unknown', by.nowMs).sinceMs }
+  }
   const warmingSinceMs = before.warmingSinceMs ?? by.nowMs
   if (by.nowMs - warmingSinceMs >= WARMING_MS_MAX) return afterFailure(before, by, warmingSinceMs)
   return { ...moved(before, 'warming_up', by.nowMs), passes: 0, failures: 0, warmingSinceMs }
