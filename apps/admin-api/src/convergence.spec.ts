@@ -75,6 +75,20 @@ describe('how a revision spreads', () => {
     expect([of(300), of(1, 'another')?.revision]).toEqual([null, 1])
   })
 
+  it('remembers a bounded number of proxies: those that spoke last', () => {
+    const { commit, says, of } = begin()
+    commit(1)
+    commit(2)
+    for (const id of ['silent', 'speaks']) says(id, 1)
+    for (let n = 0; n < 49_999; n++) {
+      says(`made-up-${n}`, 1)
+      if (n === 40_000) says('speaks', 1)
+    }
+    says('silent', 2)
+    says('speaks', 2)
+    expect(of(2)?.measured).toBe(1)
+  })
+
   it('begins anew with an epoch, whose numbers mean something else', async () => {
     const { spreads, clock, commit, says, of } = begin()
     commit(1)

@@ -3,6 +3,8 @@ import { type Head, type Heartbeat, type RevisionMessage } from '@signalbox/mode
 
 /** Revisions of which it is remembered how they spread. */
 const REVISIONS_KEPT = 256
+/** Proxies whose last word is remembered: those that spoke last. */
+const PROXIES_MAX = 50_000
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
 /** How one revision spread over the proxies that were there. */
@@ -74,7 +76,11 @@ export function createSpreads({
       if (log === '') ofLog(of)
       if (role !== 'proxy' || of !== log) return
       const before = active.get(id)
+      // Anew, so that the first of the map is who has been silent for longest.
+      active.delete(id)
       active.set(id, now)
+      const [silent] = active.keys()
+      if (active.size > PROXIES_MAX && silent !== undefined) active.delete(silent)
       // Of who is new it is not known when it came so far.
       if (before === undefined || now <= before) return
       for (let revision = Math.max(before + 1, now - REVISIONS_KEPT); revision <= now; revision++) {

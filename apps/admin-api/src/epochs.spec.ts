@@ -18,9 +18,10 @@ afterEach(async () => {
 const epoch = async () => (await at.call('GET', 'fleet')).json.head.epoch
 const published = () => member.revisions({ from: 1, to: 9 })
 
-it('a member that has more than the log begins a new epoch, and the stream follows', async () => {
+it('members that have more than the log begin a new epoch, and the stream follows', async () => {
   await at.add('b1')
-  member.sendHeartbeat(await at.heartbeat(5))
+  member.sendHeartbeat(await at.heartbeat(7))
+  member.sendHeartbeat(await at.heartbeat(5, { id: 'p2' }))
   await eventually(async () => (await epoch()) === 2)
   await eventually(async () => {
     const found = await published()
@@ -42,9 +43,10 @@ it('a member that has more than the log begins a new epoch, and the stream follo
 it('members that have what the log has, or speak of another one, begin none', async () => {
   await at.add('b1')
   member.sendHeartbeat(await at.heartbeat(1))
+  member.sendHeartbeat(await at.heartbeat(9, { id: 'p0' }))
   member.sendHeartbeat(await at.heartbeat(9, { id: 'p2', lineage: 'another' }))
   member.sendHeartbeat(await at.heartbeat(9, { id: 'p3', epoch: 7 }))
-  await eventually(async () => (await at.call('GET', 'fleet')).json.members.length === 3)
+  await eventually(async () => (await at.call('GET', 'fleet')).json.members.length === 4)
   await at.add('b2')
   // The publisher has come by since.
   await eventually(async () => {

@@ -3,6 +3,7 @@ import { type Bus, BusUnavailable } from '@signalbox/bus'
 import { type Cancel, type Clock, gaugesOf, type Log, type Metrics } from '@signalbox/host'
 import { type Head, type Heartbeat, type Snapshot, snapshotPieces } from '@signalbox/model'
 import { DatabaseUnavailable, type Store } from '@signalbox/store'
+import { afterEpoch, afterHeartbeat, type Claims, lostTail, NO_CLAIMS } from './lost-tail.ts'
 
 const POLL_MS = 250
 const BATCH = 64
@@ -34,7 +35,8 @@ export interface Publisher {
  * Follows the log and makes the bus have it. The stream is a cache: where it ends is asked of it,
  * not remembered over a surprise, and asked again now and then; compare-and-set lets any number of
  * publishers race. A stream whose end is not our log's revision of that number is rebuilt. Whoever
- * has more than the log has (the stream, a member) shows that it lost its tail: a new epoch begins.
+ * has more than the log has shows that it lost its tail, and a new epoch begins: the stream at once,
+ * members by the rules of lost-tail.ts.
  * One loop, woken by appends, polling anyway.
  */
 export function startPublisher(deps: PublisherDeps): Publisher {
@@ -52,8 +54,8 @@ class Loop implements Publisher {
   #reached = 0
   #snapshotAt: { revision: number; atMs: number } | null = null
   #head: Head | null = null
-  /** The furthest that a member has come in the log that we know. */
-  #furthest: Head | null = null
+  /** Who says that it has come further than the log that we know. */
+  #claims: Claims = NO_CLAIMS
   #failures = 0
   #cancelNext: Cancel = () => {}
   #running: Promise<void> | null = null
@@ -136,8 +138,7 @@ class Loop implements Publisher {
   async #publishAll(): Promise<void> {
     const { store, bus, clock } = this.#deps
     const connection = this.#connection
-    const seen = this.#furthest
-    const head = await this.#headWith(seen)
+    const head = await this.#headWith(this.#claims)
     const known = clock.monotonicMs() - this.#openedAtMs < REOPEN_MS ? this.#published : null
     let published = known ?? (await this.#open(head))
     while (published.revision < (this.#head ?? head).revision) {
@@ -162,10 +163,14 @@ class Loop implements Publisher {
    * Where the log ends. What was seen was so before the log is asked: it had been committed, so
    * that a log that ends earlier has lost it.
    */
-  async #headWith(seen: Head | null): Promise<Head> {
-    const { store } = this.#deps
+  async #headWith(claims: Claims): Promise<Head> {
+    const { store, clock } = this.#deps
     let head = await store.head()
-    if (seen && isAhead(seen, head) && (await this.#beginEpoch(seen))) head = await store.head()
+    const seen = lostTail(claims, head, clock.monotonicMs())
+    if (seen && (await this.#beginEpoch(seen))) {
+      this.#claims = afterEpoch(clock.monotonicMs())
+      head = await store.head()
+    }
     this.#head = head
     return head
   }
@@ -178,13 +183,11 @@ class Loop implements Publisher {
     return true
   }
 
-  #hear({ lineage, epoch, received: revision }: Heartbeat): void {
-    const known = this.#head
-    const heard = { lineage, epoch, revision, hash: '' }
-    if (!known || !isAhead(heard, known)) return
-    if (this.#furthest && isAhead(this.#furthest, heard)) return
-    this.#furthest = heard
-    this.#wake()
+  #hear(heartbeat: Heartbeat): void {
+    if (!this.#head) return
+    const nowMs = this.#deps.clock.monotonicMs()
+    this.#claims = afterHeartbeat(this.#claims, heartbeat, { head: this.#head, nowMs })
+    if (lostTail(this.#claims, this.#head, nowMs)) this.#wake()
   }
 
   /** Asks the stream where it ends; rebuilds it where that is not in our log. */
