@@ -1,5 +1,5 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
-import { type FieldProblem, type RouteSpec, type Snapshot } from '@signalbox/model'
+import { type FieldProblem, type Snapshot } from '@signalbox/model'
 import {
   compile,
   type Discovered,
@@ -8,7 +8,6 @@ import {
   hashText,
   type LiveBackend,
 } from '@signalbox/routing'
-import { type KeptRequest } from '@signalbox/store'
 import { explainElsewhere, explainRequest, type Under } from './explain-request.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest, readQuery } from './request.ts'
@@ -17,8 +16,6 @@ import { AdminService } from './service.ts'
 
 const MODEL_LENGTH_MAX = 255
 const DOWN_MAX = 1_000
-/** What a decision depends on; who asks is nobody's business here. */
-const ROUTING = ['backend', 'secret', 'route', 'policy', 'settings'] as const
 /** Clients may repeat an id: the newest is explained, and how many there are is said. */
 const MATCHES_MAX = 100
 const HASHED_LENGTH_MAX = 8_192
@@ -40,9 +37,8 @@ export class ExplainController {
     if (asked['requestId'] !== undefined) return this.#recorded(asked)
     const model = readModel(asked['model'])
     const down = readDown(asked['down'])
-    const all = await this.service.state(readRevision(asked['revision']), ROUTING)
-    const discovered = this.#discovered(all)
-    const snapshot = concerning(model, all, discovered)
+    // Who asks is nobody's business here: no key is looked at.
+    const { snapshot, discovered } = await this.#under(model, readRevision(asked['revision']))
     const { table } = compile(snapshot, discovered)
     const live = table.backends.map(({ id }) => this.#live(id, down))
     // A proxy knows its own load and latencies; here all are idle and none was measured.
@@ -63,16 +59,19 @@ export class ExplainController {
       throw refused('not_found', `there is no record of the request ${requestId}; ${late}`)
     }
     const { revision } = kept
-    const then = await this.#under(kept, revision === null ? undefined : String(revision))
+    const then = await this.#under(
+      kept.model ?? '',
+      revision === null ? undefined : String(revision),
+    )
     const explained = { ...explainRequest(kept, then), matches: found.length }
     if (other === undefined) return explained
-    return { ...explained, elsewhere: explainElsewhere(kept, then, await this.#under(kept, other)) }
+    const under = await this.#under(kept.model ?? '', other)
+    return { ...explained, elsewhere: explainElsewhere(kept, then, under) }
   }
 
-  async #under({ model }: KeptRequest, revision: string | undefined): Promise<Under> {
-    const all = await this.service.state(revision, ROUTING)
-    const discovered = this.#discovered(all)
-    return { snapshot: concerning(model ?? '', all, discovered), discovered }
+  async #under(model: string, revision: string | undefined): Promise<Under> {
+    const snapshot = await this.service.concerning({ models: [model] }, revision)
+    return { snapshot, discovered: this.#discovered(snapshot) }
   }
 
   #discovered({ backends }: Snapshot): Discovered {
@@ -85,36 +84,6 @@ export class ExplainController {
     const isUp = (status === undefined || eligible(status.health)) && !down.includes(id)
     return { id, inFlight: 0, eligible: isUp, ewmaMs: 0, ewmaAtMs: 0, samples: 0 }
   }
-}
-
-/** The state with the backends alone that a request for this model could ever go to. */
-function concerning(model: string, snapshot: Snapshot, discovered: Discovered): Snapshot {
-  const { backends } = snapshot
-  const targets = routesOf(model, snapshot).flatMap(({ tiers }) =>
-    tiers.flatMap((tier) => tier.targets),
-  )
-  const isNamed = (id: string, labels: Readonly<Record<string, string>>) =>
-    targets.some(({ backend, labels: wanted }) =>
-      backend === undefined
-        ? Object.entries(wanted ?? {}).every(([name, value]) => labels[name] === value)
-        : backend === id,
-    )
-  const kept = [...backends].filter(([id, { spec }]) => {
-    const models = spec.models === 'discover' ? (discovered.get(id) ?? []) : spec.models
-    return models.includes(model) || isNamed(id, spec.labels)
-  })
-  return { ...snapshot, backends: new Map(kept) }
-}
-
-/** The routes of this name, and all that they fall back to. */
-function routesOf(model: string, { routes }: Snapshot): readonly RouteSpec[] {
-  const named = [...routes].filter(([id, { spec }]) => id === model || spec.aliases.includes(model))
-  const found = new Set(named.map(([id]) => id))
-  // What is added while it is walked through is walked through as well.
-  for (const id of found) {
-    for (const next of routes.get(id)?.spec.fallbacks ?? []) found.add(next)
-  }
-  return [...found].flatMap((id) => routes.get(id)?.spec ?? [])
 }
 
 function readRequestId(asked: Readonly<Record<string, unknown>>): string {

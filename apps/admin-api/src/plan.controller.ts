@@ -2,7 +2,7 @@ import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
 import { readConfigDocument } from '@signalbox/control'
 import { type FieldProblem, project, type Snapshot } from '@signalbox/model'
 import { compile, type Discovered, reroute, REROUTED } from '@signalbox/routing'
-import { type Committed } from '@signalbox/store'
+import { type Committed, type KeptRequest } from '@signalbox/store'
 import { readOperations } from './changes.controller.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest, readQuery, readWrite, refuseIfMatch } from './request.ts'
@@ -11,9 +11,6 @@ import { AdminService, presentDryRun } from './service.ts'
 
 const REQUESTS = 1_000
 const REQUESTS_MAX = 10_000
-
-/** What a decision depends on. */
-const ROUTING = ['backend', 'secret', 'route', 'policy', 'settings', 'key'] as const
 
 interface Seen {
   readonly revision: number
@@ -46,7 +43,7 @@ export class PlanController {
     const answer = await this.#dryRun(asked, { ...written, presentDryRun: presentPlan })
     if (!seen) throw new Error('a dry run that presented nothing')
     const requests = await this.service.deps.store.requests.list({ limit })
-    const groups = reroute(requests, await this.#tables(seen))
+    const groups = reroute(requests, await this.#tables(seen, requests))
     const sum = (certain: boolean) =>
       groups
         .filter((group) => group.certain === certain && group.reason !== 'model_found')
@@ -63,9 +60,16 @@ export class PlanController {
     }
   }
 
-  /** Of all there is: a dry run holds of a large fleet only what it looked at. */
-  async #tables({ revision, committed }: Seen) {
-    const before = await this.service.state(String(revision), ROUTING)
+  /** Of what the requests and the change are about; a dry run holds only what it looked at. */
+  async #tables({ revision, committed }: Seen, requests: readonly KeptRequest[]) {
+    const events = committed?.body.events ?? []
+    const keys = new Set(requests.flatMap(({ key }) => key ?? []))
+    const concern = {
+      models: [...new Set(requests.flatMap(({ model }) => model ?? []))],
+      named: [...[...keys].map((id) => ({ resource: 'key', id }) as const), ...events],
+      specs: events.flatMap(({ spec }) => spec ?? []),
+    }
+    const before = await this.service.concerning(concern, String(revision))
     const after = committed ? project(before, committed.message, committed.body) : before
     return { before: this.#tableOf(before), after: this.#tableOf(after) }
   }

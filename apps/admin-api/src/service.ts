@@ -22,6 +22,7 @@ import {
 import {
   type Between,
   type Committed,
+  type Concern,
   DatabaseUnavailable,
   type Only,
   type RequestKey,
@@ -212,6 +213,16 @@ export class AdminService {
   async state(asOf: string | undefined, only: readonly ResourceName[]): Promise<Snapshot> {
     const revision = await this.revisionOf(asOf)
     const snapshot = await this.deps.store.snapshot(revision, only)
+    if (snapshot) return snapshot
+    throw noSuchRevision(revision)
+  }
+
+  /** Of the state now, or at `asOf`, what requests for some models depend on. */
+  async concerning(concern: Concern, asOf?: string): Promise<Snapshot> {
+    const { store, statuses } = this.deps
+    const revision = await this.revisionOf(asOf)
+    const discovered = statuses.serving(new Set(concern.models))
+    const snapshot = await store.concerning({ ...concern, discovered }, revision)
     if (snapshot) return snapshot
     throw noSuchRevision(revision)
   }

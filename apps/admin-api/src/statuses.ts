@@ -5,6 +5,8 @@ import { createWaits } from './waits.ts'
 export interface Statuses {
   hear(table: StatusTable): void
   of(backend: string): Status | undefined
+  /** Backends whose probes found one of these models there. */
+  serving(models: ReadonlySet<string>): readonly string[]
   keepOnly(exists: (backend: string) => boolean): void
   /** Settles when a status of the backend at this revision has come, or after the time. */
   seen(backend: string, revision: number, withinMs: number): Promise<void>
@@ -29,6 +31,10 @@ export function createStatuses(clock: Clock): Statuses {
       waits.look()
     },
     of: (backend) => newest.get(backend),
+    serving: (models) =>
+      [...newest.values()].flatMap(({ backend, models: found }) =>
+        found?.some((model) => models.has(model)) ? [backend] : [],
+      ),
     keepOnly: (exists) => {
       for (const backend of newest.keys()) if (!exists(backend)) newest.delete(backend)
     },

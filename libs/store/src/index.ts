@@ -1,6 +1,7 @@
 export { type EmbeddedPostgres, startEmbeddedPostgres } from './embedded/start.ts'
 export { findMigrations, migrate } from './migrate.ts'
 export { openStore, type OpenStoreOptions } from './open-store.ts'
+export type { Concern } from './concerning.ts'
 export type { Between, Past } from './past.ts'
 export * from './requests.ts'
 export * from './store.ts'

@@ -18,6 +18,7 @@ import { openPool, withClient } from './database.ts'
 import { PrismaClient } from './generated/client.ts'
 import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
+import { readConcerning } from './concerning.ts'
 import { HELD_MAX } from './held.ts'
 import { readBetween, readResourceAt } from './past.ts'
 import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
@@ -66,6 +67,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     head: () => readHead(reader),
     snapshot: (asOf, only) =>
       readSnapshot(reader, { ...(asOf === undefined ? {} : { asOf }), ...(only ? { only } : {}) }),
+    concerning: (concern, asOf) => readConcerning(reader, concern, asOf),
     fits: (resourcesMax) => readFits(reader, resourcesMax),
     revisionAt: (time) => readRevisionAt(reader, time),
     resource: (name, id, asOf) =>

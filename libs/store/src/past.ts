@@ -120,15 +120,26 @@ async function readThen(
   client: pg.ClientBase,
   { fleet, head, named }: { fleet: string; head: Head; named: readonly Named[] },
 ): Promise<Snapshot> {
-  const byName = new Map<ResourceName, Map<string, Resource>>()
+  const found = await readNamedThen(client, { fleet, revision: head.revision, named })
+  const mapOf = (name: ResourceName) =>
+    new Map(found.get(name)?.map((resource) => [resource.id, resource]))
+  return snapshotFrom(head, mapOf)
+}
+
+/** What there was of the named ones at a revision, by kind. */
+export async function readNamedThen(
+  client: pg.ClientBase,
+  { fleet, revision, named }: { fleet: string; revision: number; named: readonly Named[] },
+): Promise<ReadonlyMap<ResourceName, readonly Resource[]>> {
+  const byName = new Map<ResourceName, Resource[]>()
   for (const some of inParts(named)) {
     const columns = [some.map(({ resource }) => resource), some.map(({ id }) => id)]
-    const values = [fleet, ...columns, head.revision]
-    const { rows } = await client.query<ResourceRow>(NAMED_THEN, values)
+    const { rows } = await client.query<ResourceRow>(NAMED_THEN, [fleet, ...columns, revision])
     for (const row of rows) {
-      const all = byName.get(row.resource) ?? new Map<string, Resource>()
-      byName.set(row.resource, all.set(row.id, resourceOf(row)))
+      const all = byName.get(row.resource) ?? []
+      byName.set(row.resource, all)
+      all.push(resourceOf(row))
     }
   }
-  return snapshotFrom(head, (name) => byName.get(name) ?? new Map())
+  return byName
 }

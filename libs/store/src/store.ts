@@ -13,6 +13,7 @@ import {
   type Snapshot,
   type Spec,
 } from '@signalbox/model'
+import { type Concern } from './concerning.ts'
 import { type Between, type Past } from './past.ts'
 import { type RequestStore } from './requests.ts'
 
@@ -188,6 +189,15 @@ export interface Store {
    * kinds in `only` alone, where it is given.
    */
   snapshot(asOf?: number, only?: readonly ResourceName[]): Promise<Snapshot | null>
+  /**
+   * Of the state now, or at a revision, what requests for some models depend on, and of keys those
+   * that are named; `discovered`: backends that are known to serve one of the models. Null where
+   * the log does not reach so far.
+   */
+  concerning(
+    concern: Concern & { readonly discovered: readonly string[] },
+    asOf?: number,
+  ): Promise<Snapshot | null>
   /** Whether there are at most so many resources now. */
   fits(resourcesMax: number): Promise<boolean>
   /** The newest revision committed at or before a time (0 where there was none). */
