@@ -6,8 +6,8 @@ import { type Resealing } from './resealing.ts'
 /** Before a kept answer that holds a token. No JSON starts so. */
 const SEALED = 'sealed:'
 const PLACE = 'answer'
-/** Of one call; they are gone after a week in any case. */
-const RENEWED_MAX = 10_000
+/** Read at a time. */
+export const KEPT_PAGE = 500
 
 /** Answers that hold a token and are kept for an Idempotency-Key are kept sealed. */
 export class KeptAnswers {
@@ -37,19 +37,27 @@ export class KeptAnswers {
 
   /** How many are not under the key of now. */
   async remaining(resealing: Resealing): Promise<number> {
-    const all = await this.#all()
-    return all.filter(({ sealed }) => resealing.renew(sealed, PLACE) !== null).length
+    let count = 0
+    for await (const { sealed } of this.#all()) {
+      if (resealing.renew(sealed, PLACE) !== null) count++
+    }
+    return count
   }
 
   async renew(resealing: Resealing): Promise<void> {
-    for (const { key, body, sealed } of await this.#all()) {
+    for await (const { key, body, sealed } of this.#all()) {
       const again = resealing.renew(sealed, PLACE)
       if (again !== null) await this.#store.replaceAnswer({ key, body }, `${SEALED}${again}`)
     }
   }
 
-  async #all() {
-    const kept = await this.#store.keptAnswers(SEALED, RENEWED_MAX)
-    return kept.map((one) => ({ ...one, sealed: one.body.slice(SEALED.length) }))
+  async *#all() {
+    for (let after = ''; ;) {
+      const kept = await this.#store.keptAnswers(SEALED, { after, limit: KEPT_PAGE })
+      for (const one of kept) yield { ...one, sealed: one.body.slice(SEALED.length) }
+      const last = kept.at(-1)
+      if (!last || kept.length < KEPT_PAGE) return
+      after = last.key
+    }
   }
 }

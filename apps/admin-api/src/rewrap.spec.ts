@@ -1,12 +1,22 @@
 // A rotation of the master key, in the order of docs/secrets.md, over real HTTP on a real Postgres.
 import { keyIdOf, seal, silentLog } from '@signalbox/host'
+import { type Intent, ok } from '@signalbox/model'
 import { manualClock } from '@signalbox/testing'
 import { type Api, type Call, type Called, MASTER_KEY, startApi, TOKENS } from './api-harness.ts'
 import { CHECKPOINT_MS, Checkpoints } from './checkpoints.ts'
+import { KEPT_PAGE, KeptAnswers } from './kept-answers.ts'
 
 const NEW_KEY = new Uint8Array(32).map((_, i) => 255 - i)
 const [OLD, NEW] = [keyIdOf(MASTER_KEY), keyIdOf(NEW_KEY)]
 const BOTH = { masterKey: NEW_KEY, previousMasterKeys: [MASTER_KEY] }
+const INTENT: Intent = {
+  actor: { id: 'tester', role: 'admin' },
+  source: 'api',
+  reason: null,
+  requestId: 'r',
+  changeRef: null,
+  address: null,
+}
 let api: Api
 beforeEach(async () => {
   api = await startApi()
@@ -49,6 +59,34 @@ it('leaves nothing under the former key, and interrupts nobody', async () => {
     ...{ remaining: 0, missing: [], answersRemaining: 0 },
     keys: [{ key: NEW, state: 'current', secrets: 1, backends: 1 }],
   })
+})
+
+it('looks at all answers that are kept, however many', async () => {
+  const kept = new KeptAnswers({ fleet: 'default', masterKey: MASTER_KEY }, api.store)
+  const count = KEPT_PAGE + 1
+  const keep = (nth: number) =>
+    api.store.write({
+      intent: { ...INTENT, requestId: `r-${nth}` },
+      idempotency: { key: `k-${nth}`, requestHash: 'h' },
+      dryRun: false,
+      decide: () => ok([]),
+      present: () => ({ status: 200, headers: {}, body: kept.sealed(`token ${nth}`) }),
+    })
+  await Promise.all(Array.from({ length: count }, (_, nth) => keep(nth)))
+  const { call } = await api.again(BOTH)
+  expect((await call('GET', 'secrets/status')).json.answersRemaining).toBe(count)
+  await call('POST', 'secrets/rewrap')
+  const { call: alone } = await api.again({ masterKey: NEW_KEY })
+  expect((await alone('GET', 'secrets/status')).json.answersRemaining).toBe(0)
+  const all = await api.store.keptAnswers('sealed:', { after: '', limit: 2 * count })
+  const opened = all.map(({ key, body }) => [
+    key,
+    new KeptAnswers({ fleet: 'default', masterKey: NEW_KEY }, api.store).opened({
+      ...{ status: 200, headers: {}, body },
+    }).body,
+  ])
+  expect(opened.length).toBe(count)
+  expect(opened).toContainEqual([`k-${KEPT_PAGE}`, `token ${KEPT_PAGE}`])
 })
 
 it('is for admins, and a dry run writes nothing', async () => {

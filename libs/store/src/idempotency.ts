@@ -1,7 +1,12 @@
 import type pg from 'pg'
 import { withClient } from './database.ts'
 import { type Source } from './read.ts'
-import { type KeptAnswer, type RequestKey, type StoredAnswer } from './store.ts'
+import {
+  type KeptAnswer,
+  type KeptAnswersPage,
+  type RequestKey,
+  type StoredAnswer,
+} from './store.ts'
 
 /** How long an answer is given again; afterwards the key is free. */
 const KEPT_FOR = '7 days'
@@ -19,7 +24,8 @@ const FORGET = `DELETE FROM idempotency WHERE ctid = ANY (ARRAY (
     ORDER BY created_at LIMIT ${REMOVED_AT_ONCE_MAX}))`
 
 const KEPT = `SELECT key, body FROM idempotency
-  WHERE fleet = $1 AND starts_with(body, $2) ORDER BY key LIMIT $3`
+  WHERE fleet = $1 AND starts_with(body, $2) AND key COLLATE "C" > $3
+  ORDER BY key COLLATE "C" LIMIT $4`
 const REPLACE = 'UPDATE idempotency SET body = $4 WHERE fleet = $1 AND key = $2 AND body = $3'
 
 interface AnswerRow {
@@ -70,10 +76,10 @@ export async function rememberAnswer(
 export async function readKeptAnswers(
   { pool, fleet }: Source,
   prefix: string,
-  limit: number,
+  { after, limit }: KeptAnswersPage,
 ): Promise<readonly KeptAnswer[]> {
   const { rows } = await withClient(pool, (client) =>
-    client.query<KeptAnswer>(KEPT, [fleet, prefix, limit]),
+    client.query<KeptAnswer>(KEPT, [fleet, prefix, after, limit]),
   )
   return rows
 }

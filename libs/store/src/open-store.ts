@@ -129,7 +129,7 @@ function besideTheLog(reader: Reader): Pick<Store, BesideTheLog> {
     checkpoints: (limit) => readCheckpoints(reader, limit),
     recordDenials: (denials) => recordDenials(reader, denials),
     denials: (page) => readDenials(reader, page),
-    keptAnswers: (prefix, limit) => readKeptAnswers(reader, prefix, limit),
+    keptAnswers: (prefix, page) => readKeptAnswers(reader, prefix, page),
     replaceAnswer: (answer, body) => replaceAnswer(reader, answer, body),
     principals: () => readPrincipals(reader),
     noteUses: (uses) => noteUses(reader, uses),

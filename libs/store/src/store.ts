@@ -57,6 +57,12 @@ export interface KeptAnswer {
   readonly body: string
 }
 
+export interface KeptAnswersPage {
+  /** Behind this key; all keys are behind the empty one. */
+  readonly after: string
+  readonly limit: number
+}
+
 /** A part of what was changed: of these kinds, or these alone. */
 export interface Only {
   readonly kinds?: readonly ResourceName[]
@@ -238,8 +244,8 @@ export interface Store {
     readonly before: number | null
     readonly limit: number
   }): Promise<readonly DenialRecord[]>
-  /** Kept answers whose bodies begin so, at most `limit`. */
-  keptAnswers(prefix: string, limit: number): Promise<readonly KeptAnswer[]>
+  /** A page of the kept answers whose bodies begin so, sorted by key. */
+  keptAnswers(prefix: string, page: KeptAnswersPage): Promise<readonly KeptAnswer[]>
   /** Gives a kept answer other bytes that mean the same; nothing where it has changed or gone. */
   replaceAnswer(answer: KeptAnswer, body: string): Promise<void>
   /** All principals as they are now. */
