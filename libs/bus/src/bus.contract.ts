@@ -48,6 +48,15 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
         expect(await publisher.openStream(log)).toEqual(log.head)
       })
 
+      it('carries data keys beside what is hashed', async () => {
+        const log = new TestLog().appendMany(2)
+        const message = { ...log.message(1), dataKeys: { k1: 'key.AA+/==', k2: 'key.BB' } }
+        await publisher.openStream(log)
+        expect(await publisher.publishRevision(message)).toEqual({ kind: 'stored' })
+        expect(await publisher.publishRevision(log.message(2))).toEqual({ kind: 'stored' })
+        expect(await messagesOf(follower, 1)).toEqual([message, log.message(2)])
+      })
+
       it('refuses a revision twice, one out of order, one of a log that is not open', async () => {
         const log = new TestLog().appendMany(3)
         expect(await publisher.publishRevision(log.message(1))).toEqual({ kind: 'conflict' })

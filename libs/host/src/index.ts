@@ -1,5 +1,7 @@
 export * from './clock.ts'
 export * from './env.ts'
+export * from './envelope.ts'
+export * from './kms.ts'
 export * from './listen.ts'
 export * from './log.ts'
 export * from './main.ts'
@@ -7,7 +9,17 @@ export * from './merge-metrics.ts'
 export * from './metrics.ts'
 export * from './ops.ts'
 export * from './process-metrics.ts'
-export * from './seal.ts'
+export {
+  fingerprint,
+  keyIdIn,
+  keyIdOf,
+  MASTER_KEY_BYTES,
+  type MasterKeys,
+  type Opened,
+  seal,
+  sha256,
+  unseal,
+} from './seal.ts'
 export * from './sign.ts'
 export * from './variables.ts'
 export * from './version.ts'

@@ -23,7 +23,7 @@ export interface MasterKeys {
 }
 
 /** Derived from the master key, one per purpose, so that no key serves two uses (RFC 5869). */
-function derive(masterKey: Uint8Array, purpose: string, bytes = 32): Buffer {
+export function derive(masterKey: Uint8Array, purpose: string, bytes = 32): Buffer {
   const info = `signalbox/${purpose}`
   return Buffer.from(hkdfSync('sha256', masterKey, new Uint8Array(0), info, bytes))
 }
@@ -100,7 +100,7 @@ export type Opened =
   | { readonly ok: false; readonly problem: string; readonly keyId: string | null }
 
 /** Opens with the key that the sealed text names; the older form names none, and all are tried. */
-export function openSealed(sealed: string, keys: MasterKeys, context: string): Opened {
+export function openUnderMasterKey(sealed: string, keys: MasterKeys, context: string): Opened {
   const all = [keys.masterKey, ...(keys.previousMasterKeys ?? [])]
   const parts = partsOf(sealed)
   if (!parts) return { ok: false, keyId: null, problem: 'is not sealed text' }
@@ -109,12 +109,14 @@ export function openSealed(sealed: string, keys: MasterKeys, context: string): O
     if (text !== undefined) return { ok: true, text, keyId: keyIdOf(key) }
   }
   const { keyId } = parts
-  const here = all.map(keyIdOf)
-  if (keyId !== null && here.includes(keyId)) {
-    return { ok: false, keyId, problem: 'is damaged, or was sealed for another place' }
-  }
+  return { ok: false, keyId, problem: problemOf(keyId, all.map(keyIdOf)) }
+}
+
+/** Why none of the keys here opens what is under another, or under one of them. */
+export function problemOf(keyId: string | null, here: readonly string[]): string {
+  if (keyId !== null && here.includes(keyId)) return 'is damaged, or was sealed for another place'
   const under = keyId === null ? 'another master key' : `master key ${keyId}`
-  return { ok: false, keyId, problem: `is sealed under ${under}; here is ${here.join(', ')}` }
+  return `is sealed under ${under}; here is ${here.join(', ')}`
 }
 
 /**

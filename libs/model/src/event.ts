@@ -1,5 +1,6 @@
 import { type ResourceName, type Spec } from './resource.ts'
 import { type Role } from './role.ts'
+import { type DataKeys } from './sealed.ts'
 
 export type ChangeOp = 'created' | 'updated' | 'deleted'
 
@@ -75,6 +76,11 @@ export interface RevisionMessage {
   readonly hash: string
   /** canonicalJson(RevisionBody), to the byte. */
   readonly body: string
+  /**
+   * What opens what is sealed in it, as far as that was not deleted when this was published. No
+   * part of what is hashed: it is wrapped anew, and deleted, while the body stays what it is.
+   */
+  readonly dataKeys?: DataKeys
 }
 
 /** The place of a log's end: what is published, received or applied "up to". */

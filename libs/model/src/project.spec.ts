@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { type Event, type RevisionBody, type RevisionMessage } from './event.ts'
 import { DEFAULT_POLICY, type PolicySpec } from './policy.ts'
 import { project } from './project.ts'
+import { type DataKeys } from './sealed.ts'
 import { emptySnapshot, type Snapshot } from './snapshot.ts'
 
 type Write = readonly [id: string, maxRetries: number | null]
@@ -48,6 +49,25 @@ function after(snapshot: Snapshot, writes: readonly Write[], at: string): Snapsh
 const empty = emptySnapshot('l1')
 
 describe('project', () => {
+  it('joins what is sealed with the data keys that came along, and with no others', () => {
+    const sealed = (id: string) => ({ sealed: `dk1:${id}:AAAA`, fingerprint: 'f', labels: {} })
+    const fold = (dataKeys?: DataKeys) => {
+      const { head } = empty
+      const link = { ...head, revision: 1, previousHash: head.hash, body: '' }
+      const events = ['k1', 'k2', '__proto__'].map((id, nth) => ({
+        ...{ position: nth, type: 'secret.created', resource: 'secret', id, version: 1, schema: 2 },
+        spec: sealed(id),
+      })) as Event[]
+      const message = { ...link, ...(dataKeys ? { dataKeys } : {}) }
+      const body = { v: 1, at: 'T', events } as unknown as RevisionBody
+      const { secrets } = project(empty, message, body)
+      return [...secrets.values()].map(({ spec }) => spec.sealed)
+    }
+    expect(fold()).toEqual(['dk1:k1:AAAA', 'dk1:k2:AAAA', 'dk1:__proto__:AAAA'])
+    const joined = fold({ k1: 'key.WRAPPED', k3: 'key.OTHER' })
+    expect(joined).toEqual(['dk1:k1:AAAA:key.WRAPPED', 'dk1:k2:AAAA', 'dk1:__proto__:AAAA'])
+  })
+
   it('adds a resource and moves the head', () => {
     const snapshot = after(empty, [['p', 1]], 'T1')
     expect(snapshot.head).toEqual({

@@ -1,6 +1,7 @@
 import { type RevisionBody, type RevisionMessage } from './event.ts'
 import { withChanges } from './layered-map.ts'
 import { type Resource, type ResourceName } from './resource.ts'
+import { withDataKeys } from './sealed.ts'
 import { collection, type Snapshot, snapshotFrom } from './snapshot.ts'
 
 /**
@@ -22,7 +23,10 @@ export function project(
     const changes = touched.get(name) ?? new Map<string, Resource | null>()
     touched.set(name, changes)
     const before = changes.has(id) ? changes.get(id) : collection(snapshot, name).get(id)
-    changes.set(id, spec === null ? null : resourceOf(event, body, before ?? undefined))
+    changes.set(
+      id,
+      spec === null ? null : resourceOf(event, { body, message }, before ?? undefined),
+    )
   }
   const { lineage, epoch, revision, hash } = message
   const at = { lineage, epoch, revision, hash }
@@ -34,7 +38,7 @@ export function project(
 
 function resourceOf(
   event: RevisionBody['events'][number],
-  body: RevisionBody,
+  { body, message }: { readonly body: RevisionBody; readonly message: RevisionMessage },
   before: Resource | undefined,
 ): Resource {
   if (event.spec === null) throw new Error('a deleted resource has no spec')
@@ -44,6 +48,6 @@ function resourceOf(
     revision: body.revision,
     createdAt: before?.createdAt ?? body.at,
     updatedAt: body.at,
-    spec: event.spec,
+    spec: message.dataKeys ? withDataKeys(event.spec, message.dataKeys) : event.spec,
   }
 }

@@ -28,6 +28,17 @@ describe('a revision on the wire', () => {
     expect(readRevision({ headers: revisionHeaders(sent), data: bytes(body) })).toEqual(sent)
   })
 
+  it('brings data keys along, and is dropped where they are none', () => {
+    const sent = { ...message, dataKeys: { k1: 'key.AAAA' } }
+    const headers = revisionHeaders(sent)
+    const data = bytes(message.body)
+    expect(readRevision({ headers, data })).toEqual(sent)
+    for (const wrong of ['{', '[]', 'null', '{"k1":1}', '"k1"']) {
+      headers.set('Sb-Data-Keys', wrong)
+      expect(readRevision({ headers, data })).toBeUndefined()
+    }
+  })
+
   it.each([
     ['no lineage', { lineage: '' }],
     ['a lineage that is too long', { lineage: 'x'.repeat(1_000) }],

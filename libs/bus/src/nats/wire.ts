@@ -21,6 +21,7 @@ const REVISION = 'Sb-Revision'
 const PREVIOUS_HASH = 'Sb-Previous-Hash'
 const HASH = 'Sb-Hash'
 const ENCODING = 'Sb-Encoding'
+const DATA_KEYS = 'Sb-Data-Keys'
 const GZIP = 'gzip'
 const PROXY = 'Sb-Proxy'
 const BATCH = 'Sb-Batch'
@@ -46,6 +47,7 @@ export function revisionHeaders(message: RevisionMessage): MsgHdrs {
   all.set(REVISION, String(message.revision))
   all.set(PREVIOUS_HASH, message.previousHash)
   all.set(HASH, message.hash)
+  if (message.dataKeys) all.set(DATA_KEYS, JSON.stringify(message.dataKeys))
   return all
 }
 
@@ -72,7 +74,15 @@ export function readRevision(received: Received): RevisionMessage | undefined {
   const body = clear && decodeText(clear, clear.length)
   if (body === undefined) return undefined
   const [epoch = 0, revision = 0] = numbers.map(Number)
-  return { lineage, epoch, revision, previousHash, hash, body }
+  const message = { lineage, epoch, revision, previousHash, hash, body }
+  const keys = header(DATA_KEYS)
+  if (keys === '') return message
+  const dataKeys = parse(Buffer.from(keys, 'utf8'))
+  return isRecordOf(dataKeys, isText) ? { ...message, dataKeys } : undefined
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 export function readHead(bytes: Uint8Array): Head | undefined {
@@ -194,10 +204,10 @@ function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }
 
-function isRecordOf(
+function isRecordOf<Member = unknown>(
   value: unknown,
-  holds: (member: unknown) => boolean,
-): value is Record<string, unknown> {
+  holds: ((member: unknown) => boolean) | ((member: unknown) => member is Member),
+): value is Record<string, Member> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   return Object.values(value).every(holds)
 }
