@@ -77,6 +77,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Add the former master key to SIGNALBOX_MASTER_KEY_PREVIOUS, or send the value again.',
   },
+  secret_shredded: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Send its value again; or name the resources to roll back, and leave this one out.',
+  },
   fallback_cycle: {
     status: 409,
     plane: 'admin',

@@ -19,6 +19,7 @@ import { PrismaClient } from './generated/client.ts'
 import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
 import { readConcerning } from './concerning.ts'
+import { readSealed, readSnapshotToPublish, readToPublish } from './data-keys.ts'
 import { HELD_MAX } from './held.ts'
 import { readBetween, readResourceAt } from './past.ts'
 import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
@@ -81,6 +82,9 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     revision: (revision) => readRevision(reader, revision),
     readWhole: (each) => readWhole(reader, each),
     ...besideTheLog(reader),
+    toPublish: (revision, limit) => readToPublish(reader, revision, limit),
+    snapshotToPublish: () => readSnapshotToPublish(reader),
+    sealed: (page) => readSealed(reader, page),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
       const outcome = await queue.enter(() => writeOnce(writer, request))

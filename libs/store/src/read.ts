@@ -93,9 +93,9 @@ export async function readSnapshot(
   })
 }
 
-async function readNow(
+export async function readNow(
   client: pg.ClientBase,
-  { fleet, head, only }: { fleet: string; head: Head; only: readonly ResourceName[] },
+  { fleet, head, only = RESOURCES }: { fleet: string; head: Head; only?: readonly ResourceName[] },
 ): Promise<Snapshot> {
   const read = new Map<ResourceName, ReadonlyMap<string, Resource>>()
   for (const name of only) {

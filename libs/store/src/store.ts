@@ -57,6 +57,22 @@ export interface KeptAnswer {
   readonly body: string
 }
 
+/** A page of what is sealed in the state. */
+export interface SealedPage {
+  readonly resource: 'secret' | 'backend'
+  /** Behind this id; all ids are behind the empty one. */
+  readonly after: string
+  readonly limit: number
+}
+
+export interface SealedRow {
+  readonly resource: 'secret' | 'backend'
+  readonly id: string
+  readonly sealed: string
+  /** The data key of an envelope; null: it is of the older form, or has lost it. */
+  readonly wrapped: string | null
+}
+
 export interface KeptAnswersPage {
   /** Behind this key; all keys are behind the empty one. */
   readonly after: string
@@ -85,6 +101,12 @@ export interface WriteRequest {
   readonly undoes?: Only
   /** What it will look at, as far as that is known: it saves a run. */
   readonly looksAt?: readonly Named[]
+  /**
+   * Wrapped data keys by their ids, read when all is decided: those of what the drafts seal are
+   * kept in the same transaction. What a draft seals under a key that is neither here nor kept
+   * already is refused as `secret_shredded`.
+   */
+  readonly dataKeys?: ReadonlyMap<string, string>
   /**
    * Pure. Presents what was committed (null: the drafts were empty, nothing changes). Sees of large
    * collections what the decision looked at.
@@ -230,6 +252,12 @@ export interface Store {
    * they are large.
    */
   messagesAfter(revision: number, limit: number): Promise<readonly RevisionMessage[]>
+  /** The same, each with the data keys of what is sealed in it: for the bus alone. */
+  toPublish(revision: number, limit: number): Promise<readonly RevisionMessage[]>
+  /** All desired state now, with the data keys of what is sealed in it: for the bus alone. */
+  snapshotToPublish(): Promise<Snapshot>
+  /** Sorted by id. */
+  sealed(page: SealedPage): Promise<readonly SealedRow[]>
   /**
    * Reads the whole log in one state of the database, each revision once, until `each` says false;
    * answers where what is derived from it is not what its bytes give.

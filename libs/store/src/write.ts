@@ -17,6 +17,7 @@ import type pg from 'pg'
 import { unavailable, withClient } from './database.ts'
 import { findAnswer, rememberAnswer } from './idempotency.ts'
 import { decideAsking } from './asked.ts'
+import { keepDataKeys, shutProblem } from './data-keys.ts'
 import { catchUp, type Held, heldOf } from './held.ts'
 import { type Source } from './read.ts'
 import { type HeadRow } from './rows.ts'
@@ -110,6 +111,8 @@ async function decideUnderLock(
     result.value.length === 0
       ? null
       : await append(writer, client, { request, before: seen, row, drafts: result.value })
+  const shut = committed && (await shutProblem(client, fleet, committed.body))
+  if (shut) return { ...nothing, outcome: { kind: 'refused', refusal: shut } }
   const answer = request.present(committed, seen)
   const revision = committed?.message.revision ?? seen.head.revision
   if (request.dryRun) return { ...nothing, outcome: { kind: 'unchanged', answer, revision } }
@@ -182,6 +185,8 @@ async function append(
 ): Promise<Committed> {
   const { head } = before
   const events = await numberEvents(client, { fleet, drafts, position: Number(row.position) })
+  const { dataKeys } = request
+  if (dataKeys) await keepDataKeys(client, fleet, { events, dataKeys })
   const { message, body } = await appendAfter(client, {
     ...{ fleet, head, events, intent: request.intent },
     at: new Date(clock.nowMs()),

@@ -1,0 +1,165 @@
+import {
+  collection,
+  dataKeyOf,
+  type Event,
+  refuse,
+  type Refusal,
+  type Resource,
+  type ResourceName,
+  type RevisionMessage,
+  sealedTextOf,
+  type Snapshot,
+  snapshotFrom,
+  withDataKeys,
+} from '@signalbox/model'
+import type pg from 'pg'
+import { inReadTransaction, withClient } from './database.ts'
+import { inParts } from './held.ts'
+import { readMessages, readHeadOf, readNow, type Source } from './read.ts'
+import { type SealedPage, type SealedRow } from './store.ts'
+
+const HOLDERS = ['secret', 'backend'] as const
+const NAMED_MAX = 20
+
+/** A key that is here already is the same one, wrapped anew. */
+const KEEP = `INSERT INTO data_key (fleet, key, resource, id, wrapped)
+  SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])
+  ON CONFLICT (fleet, key) DO UPDATE SET wrapped = excluded.wrapped
+  WHERE data_key.resource = excluded.resource AND data_key.id = excluded.id`
+/** What stays as it is stored stays, whoever can open it. */
+const SHUT = `SELECT e.resource, e.id FROM event e
+  LEFT JOIN event b ON b.fleet = e.fleet AND b.resource = e.resource AND b.id = e.id
+    AND b.version = e.version - 1
+  WHERE e.fleet = $1 AND e.revision = $2 AND data_key_of(e.spec) IS NOT NULL
+  AND data_key_of(b.spec) IS DISTINCT FROM data_key_of(e.spec)
+  AND NOT EXISTS (SELECT 1 FROM data_key k WHERE k.fleet = e.fleet AND k.key = data_key_of(e.spec)
+    AND k.resource = e.resource AND k.id = e.id)
+  ORDER BY e.position LIMIT ${NAMED_MAX + 1}`
+const FIND = 'SELECT key, wrapped FROM data_key WHERE fleet = $1 AND key = ANY ($2)'
+const SEALED = `SELECT r.resource, r.id, sealed_text_of(r.spec) AS sealed, k.wrapped
+  FROM resource r
+  LEFT JOIN data_key k ON k.fleet = r.fleet AND k.key = data_key_of(r.spec)
+    AND k.resource = r.resource AND k.id = r.id
+  WHERE r.fleet = $1 AND r.resource = $2 AND r.id > $3 AND sealed_text_of(r.spec) IS NOT NULL
+  ORDER BY r.id LIMIT $4`
+
+/**
+ * Keeps the data keys of what these events seal, before they are appended: what is appended shreds
+ * all others of the same resource (the trigger event_shreds_data_keys).
+ */
+export async function keepDataKeys(
+  client: pg.ClientBase,
+  fleet: string,
+  { events, dataKeys }: { events: readonly Event[]; dataKeys: ReadonlyMap<string, string> },
+): Promise<void> {
+  const kept = events.flatMap(({ resource, id, spec }) => {
+    const key = keyIn(spec)
+    const wrapped = key === undefined ? undefined : dataKeys.get(key)
+    return key === undefined || wrapped === undefined ? [] : [{ key, resource, id, wrapped }]
+  })
+  if (kept.length === 0) return
+  const column = (name: keyof (typeof kept)[number]) => kept.map((row) => row[name])
+  const columns = [column('key'), column('resource'), column('id'), column('wrapped')]
+  await client.query(KEEP, [fleet, ...columns])
+}
+
+/** Why a revision that was just appended may not stay: nobody could ever open what it brings. */
+export async function shutProblem(
+  client: pg.ClientBase,
+  fleet: string,
+  { events, revision }: { readonly events: readonly Event[]; readonly revision: number },
+): Promise<Refusal | undefined> {
+  if (!events.some(({ spec }) => keyIn(spec) !== undefined)) return undefined
+  type Row = { readonly resource: ResourceName; readonly id: string }
+  const { rows } = await client.query<Row>(SHUT, [fleet, revision])
+  if (rows.length === 0) return undefined
+  const named = rows.slice(0, NAMED_MAX).map(({ resource, id }) => `${resource} ${id}`)
+  const more = rows.length > NAMED_MAX ? ' and others' : ''
+  const why = 'was deleted or replaced since, and its data key with it'
+  return refuse('secret_shredded', `what was sealed in ${named.join(', ')}${more} ${why}`)
+}
+
+function keyIn(spec: Event['spec']): string | undefined {
+  const sealed = sealedTextOf(spec)
+  return sealed === undefined ? undefined : dataKeyOf(sealed)
+}
+
+/** As readMessagesAfter(), with the data keys of what is sealed there, as far as there are any. */
+export async function readToPublish(
+  { pool, fleet }: Source,
+  after: number,
+  limit: number,
+): Promise<readonly RevisionMessage[]> {
+  return inReadTransaction(pool, async (client) => {
+    const head = await readHeadOf(client, fleet)
+    const messages = await readMessages(client, { fleet, head, after, limit })
+    const idsOf = messages.map(({ body }) => keysIn(body))
+    const found = await readDataKeys(client, fleet, idsOf.flat())
+    return messages.map((message, nth) => {
+      const keys = (idsOf[nth] ?? []).flatMap((id) => {
+        const wrapped = found.get(id)
+        return wrapped === undefined ? [] : [[id, wrapped] as const]
+      })
+      return keys.length === 0 ? message : { ...message, dataKeys: Object.fromEntries(keys) }
+    })
+  })
+}
+
+/** Canonical JSON has no spaces, and no bare quotes inside of its texts. */
+const SEALED_IN_BODY = /"sealed":"dk1:([A-Za-z0-9_-]+):/g
+
+function keysIn(body: string): readonly string[] {
+  return [...body.matchAll(SEALED_IN_BODY)].flatMap(([, id]) => id ?? [])
+}
+
+async function readDataKeys(
+  client: pg.ClientBase,
+  fleet: string,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const some of inParts(ids)) {
+    type Row = { readonly key: string; readonly wrapped: string }
+    const { rows } = await client.query<Row>(FIND, [fleet, some])
+    for (const { key, wrapped } of rows) found.set(key, wrapped)
+  }
+  return found
+}
+
+/** All state now with the data keys of what is sealed in it: as followers have it. */
+export async function readSnapshotToPublish({ pool, fleet }: Source): Promise<Snapshot> {
+  return inReadTransaction(pool, async (client) => {
+    const head = await readHeadOf(client, fleet)
+    const snapshot = await readNow(client, { fleet, head })
+    const joined = new Map<ResourceName, ReadonlyMap<string, Resource>>()
+    for (const name of HOLDERS) {
+      joined.set(name, await withKeys(client, fleet, collection(snapshot, name)))
+    }
+    return snapshotFrom(head, (name) => joined.get(name) ?? collection(snapshot, name))
+  })
+}
+
+async function withKeys(
+  client: pg.ClientBase,
+  fleet: string,
+  all: ReadonlyMap<string, Resource>,
+): Promise<ReadonlyMap<string, Resource>> {
+  const ids = [...all.values()].flatMap(({ spec }) => keyIn(spec) ?? [])
+  if (ids.length === 0) return all
+  const keys = Object.fromEntries(await readDataKeys(client, fleet, ids))
+  return new Map(
+    [...all].map(([id, one]) => [id, { ...one, spec: withDataKeys(one.spec, keys) }] as const),
+  )
+}
+
+/** A page of what is sealed in the state now, each with its data key. */
+export async function readSealed(
+  { pool, fleet }: Source,
+  { resource, after, limit }: SealedPage,
+): Promise<readonly SealedRow[]> {
+  type Row = Omit<SealedRow, 'resource'>
+  const { rows } = await withClient(pool, (client) =>
+    client.query<Row>(SEALED, [fleet, resource, after, limit]),
+  )
+  return rows.map(({ id, sealed, wrapped }) => ({ resource, id, sealed, wrapped }))
+}
