@@ -1,6 +1,6 @@
 import { type RevisionMessage, sealedOf } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
-import { unseal } from '@signalbox/host'
+import { openSealed } from '@signalbox/host'
 import { type Api, type Call, MASTER_KEY, SPEC as spec, startApi, TOKENS } from './api-harness.ts'
 
 const CANARY = 'sk-canary-51f0a9'
@@ -301,7 +301,10 @@ describe('a credential', () => {
     const stored = (await at.store.resource('backend', 'b1'))?.spec ?? {}
     const credential = sealedOf(stored)
     const place = 'default/backend/b1'
-    expect(unseal(credential?.sealed ?? '', MASTER_KEY, place)).toBe(CANARY)
+    const published = (await at.store.snapshotToPublish()).backends.get('b1')?.spec ?? {}
+    const { sealed = '' } = sealedOf(published) ?? {}
+    const opened = openSealed(sealed, { masterKey: MASTER_KEY }, place)
+    expect(opened).toMatchObject({ text: CANARY })
     expect(seen.join('\n')).not.toContain(CANARY)
     expect(seen.join('\n')).toContain('"message":"request"')
     for (const text of seen.filter((one) => !one.startsWith('[{"lineage"')))

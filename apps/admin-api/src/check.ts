@@ -8,6 +8,7 @@ import {
   type Resource,
   type ResourceName,
   RESOURCES,
+  sealedTextOf,
   secretOf,
   type Snapshot,
   snapshotFrom,
@@ -21,6 +22,9 @@ import { type Check, type WriteRequest } from '@signalbox/store'
 const EVENT_BYTES = 96
 /** The rest of that body: lineage, numbers, time, and an intent whose texts are bounded. */
 const ENVELOPE_BYTES = 16_384
+
+/** Each brings a data key along, in a header: these and the body must be one message. */
+const SEALED_MAX = 2_000
 
 /** Times do not matter to the compiler. */
 const AT = '1970-01-01T00:00:00.000Z'
@@ -60,6 +64,11 @@ function notAllowed(
 
 /** Once in the log it could never be published, and nothing that comes after it either. */
 function tooLarge(drafts: readonly Draft[]): Refusal | undefined {
+  const sealed = drafts.filter(({ spec }) => sealedTextOf(spec) !== undefined).length
+  if (sealed > SEALED_MAX) {
+    const many = `${sealed} resources with a sealed value, over ${SEALED_MAX}`
+    return refuse('admin_body_too_large', `the change has ${many}; change less in one call`)
+  }
   const filler = '0'.repeat(ENVELOPE_BYTES + drafts.length * EVENT_BYTES)
   const problem = sizeProblem(canonicalJson(drafts) + filler)
   if (!problem) return undefined

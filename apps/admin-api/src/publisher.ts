@@ -142,7 +142,7 @@ class Loop implements Publisher {
     const known = clock.monotonicMs() - this.#openedAtMs < REOPEN_MS ? this.#published : null
     let published = known ?? (await this.#open(head))
     while (published.revision < (this.#head ?? head).revision) {
-      const messages = await store.messagesAfter(published.revision, BATCH)
+      const messages = await store.toPublish(published.revision, BATCH)
       if (messages.length === 0) break
       for (const message of messages) {
         const outcome = await bus.publishRevision(message)
@@ -227,8 +227,7 @@ class Loop implements Publisher {
       this.#snapshotAt = { revision, atMs: clock.monotonicMs() }
       return
     }
-    const snapshot = await store.snapshot()
-    if (!snapshot) return
+    const snapshot = await store.snapshotToPublish()
     await bus.publishSnapshot({ head: snapshot.head, text: await encodeInTurns(snapshot) })
     this.#snapshotAt = { revision: snapshot.head.revision, atMs: clock.monotonicMs() }
   }

@@ -1,8 +1,17 @@
 // A rotation of the master key, in the order of docs/secrets.md, over real HTTP on a real Postgres.
-import { keyIdOf, seal, silentLog } from '@signalbox/host'
-import { type Intent, ok } from '@signalbox/model'
+import { fingerprint, keyIdOf, openSealed, seal, silentLog } from '@signalbox/host'
+import { dataKeyOf, type Intent, ok, parseSpec, sealedTextOf } from '@signalbox/model'
+import { type WriteRequest } from '@signalbox/store'
 import { manualClock } from '@signalbox/testing'
-import { type Api, type Call, type Called, MASTER_KEY, startApi, TOKENS } from './api-harness.ts'
+import {
+  type Api,
+  type Call,
+  type Called,
+  MASTER_KEY,
+  SPEC,
+  startApi,
+  TOKENS,
+} from './api-harness.ts'
 import { CHECKPOINT_MS, Checkpoints } from './checkpoints.ts'
 import { KEPT_PAGE, KeptAnswers } from './kept-answers.ts'
 
@@ -32,6 +41,39 @@ const fill = async (call: Ask) => {
   return call('POST', 'keys', { body: { id: 'k', spec: {} }, headers })
 }
 
+/** A backend as an earlier version wrote it: its credential is under the master key itself. */
+function asOfOld(id: string, value: string, key: Uint8Array): WriteRequest {
+  const sealed = seal(value, key, `default/backend/${id}`)
+  const spec = parseSpec('backend', {
+    ...SPEC,
+    credential: { sealed, fingerprint: fingerprint(value, key) },
+  })
+  if (!spec.ok) throw new Error('wrong spec')
+  const draft = { type: 'backend.created', resource: 'backend', id, version: 1 } as const
+  return {
+    ...{ intent: INTENT, idempotency: null, dryRun: false },
+    decide: () => ok([{ ...draft, spec: spec.value }]),
+    present: () => ({ status: 201, headers: {}, body: '' }),
+  }
+}
+
+/** What a proxy with this master key alone opens of the present state. */
+async function opened(masterKey: Uint8Array) {
+  const { secrets, backends } = await api.store.snapshotToPublish()
+  const all = [
+    ...[...secrets.values()].map((one) => [`secret/${one.id}`, one.spec] as const),
+    ...[...backends.values()].map((one) => [`backend/${one.id}`, one.spec] as const),
+  ]
+  return Object.fromEntries(
+    all.flatMap(([place, spec]) => {
+      const sealed = sealedTextOf(spec)
+      if (sealed === undefined) return []
+      const found = openSealed(sealed, { masterKey }, `default/${place}`)
+      return [[place, found.ok ? found.text : null]]
+    }),
+  )
+}
+
 it('leaves nothing under the former key, and interrupts nobody', async () => {
   const made = await fill(api.call)
   const { call } = await api.again(BOTH)
@@ -51,6 +93,7 @@ it('leaves nothing under the former key, and interrupts nobody', async () => {
   const rewrapped = await call('POST', 'secrets/rewrap')
   expect(rewrapped.json).toMatchObject({ resealed: 2, remaining: 0, revision: 5 })
   expect((await call('POST', 'secrets/rewrap')).json).toMatchObject({ resealed: 0, revision: 5 })
+  expect(await opened(NEW_KEY)).toEqual({ 'secret/s': 'sk-one', 'backend/own': 'sk-two' })
   const applied = await call('PUT', 'config?prune=true', { body: exported })
   expect(applied.json.changes).toEqual([])
 
@@ -143,18 +186,39 @@ describe('a rollback over a rotation', () => {
   })
 
   it('seals anew what it brings back, and is refused where the key has gone', async () => {
-    await fill(api.call)
+    await api.store.write(asOfOld('own', 'sk-old', MASTER_KEY))
     await api.call('PATCH', 'backends/own', { body: { spec: { apiKey: 'sk-three' } } })
     const { call } = await api.again(BOTH)
     await call('POST', 'secrets/rewrap')
     const { call: alone } = await api.again({ masterKey: NEW_KEY })
-    const refused = await back(alone, 4)
+    const refused = await back(alone, 1)
     expect([refused.status, refused.json.code]).toEqual([409, 'master_key_missing'])
     expect(refused.json.detail).toContain(OLD)
-    expect((await back(call, 4)).status).toBe(200)
+    expect((await back(call, 1)).status).toBe(200)
     expect((await alone('GET', 'secrets/status')).json).toMatchObject({
       ...{ missing: [], remaining: 0 },
     })
+    expect(await opened(NEW_KEY)).toEqual({ 'backend/own': 'sk-old' })
+  })
+})
+
+describe('what was sealed before there were data keys', () => {
+  it('gets one of its own by a rewrap, and is read until then', async () => {
+    await api.store.write(asOfOld('old', 'sk-old', MASTER_KEY))
+    expect(await opened(MASTER_KEY)).toEqual({ 'backend/old': 'sk-old' })
+    const before = (await api.call('GET', 'backends/old')).json.spec.credential
+    expect((await api.call('GET', 'secrets/status')).json).toMatchObject({
+      ...{ remaining: 1, keys: [{ key: OLD, state: 'current', backends: 1 }] },
+    })
+    expect((await api.call('POST', 'secrets/rewrap')).json).toMatchObject({
+      ...{ resealed: 1, remaining: 0, keys: [{ key: OLD, backends: 1 }] },
+    })
+    const [row] = await api.store.sealed({ resource: 'backend', after: '', limit: 9 })
+    expect([dataKeyOf(row?.sealed ?? ''), row?.wrapped]).toEqual([
+      ...[expect.stringMatching(/^[\w-]{22}$/), expect.stringMatching(`^${OLD}\\.`)],
+    ])
+    expect(await opened(MASTER_KEY)).toEqual({ 'backend/old': 'sk-old' })
+    expect((await api.call('GET', 'backends/old')).json.spec.credential).toEqual(before)
   })
 })
 

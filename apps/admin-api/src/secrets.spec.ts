@@ -36,7 +36,7 @@ describe('a secret', () => {
     ])
     const before = (await api.call('GET', 'secrets/s?asOf=1')).json
     expect(before.spec).toEqual(made.json.spec)
-    const stored = (await api.store.resource('secret', 's'))?.spec.sealed ?? ''
+    const stored = (await api.store.snapshotToPublish()).secrets.get('s')?.spec.sealed ?? ''
     const place = 'default/secret/s'
     expect(openSealed(stored, { masterKey: MASTER_KEY }, place)).toMatchObject({ text: 'sk-other' })
     expect((await api.call('DELETE', 'secrets/s')).status).toBe(204)
@@ -165,14 +165,16 @@ describe('a secret of the past', () => {
       token,
     })
 
-  it('is brought back by an admin alone: an operator could have it sent elsewhere', async () => {
+  it('is shut for ever, and an operator may not even ask for it', async () => {
     const made = await secret({ value: 'sk-of-the-admin' }, TOKENS.admin)
     await api.call('DELETE', 'secrets/past', { token: TOKENS.operator })
     const mine = { value: 'mine', origins: ['https://evil.example'] }
     expect((await secret(mine, TOKENS.operator)).status).toBe(201)
     const refusal = await back(made.json.revision, TOKENS.operator)
     expect([refusal.status, refusal.json.code]).toEqual([403, 'forbidden'])
-    expect((await back(made.json.revision, TOKENS.admin)).status).toBe(200)
+    const shredded = await back(made.json.revision, TOKENS.admin)
+    expect([shredded.status, shredded.json.code]).toEqual([409, 'secret_shredded'])
+    expect(shredded.json.detail).toContain('secret past')
   })
 
   it('is not unbound by an operator, nor is its narrowing undone by a detour', async () => {

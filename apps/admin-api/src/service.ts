@@ -38,8 +38,9 @@ import { KeptAnswers } from './kept-answers.ts'
 import { Refused, refused } from './refused.ts'
 import { parseTime, type WriteOptions } from './request.ts'
 import { Resealing } from './resealing.ts'
-import { Sealing } from './sealing.ts'
+import { type NewDataKeys, Sealing } from './sealing.ts'
 import { type Statuses } from './statuses.ts'
+import { survey } from './survey.ts'
 import { hashOf, type Identity, type Issued, newToken, withToken } from './tokens.ts'
 
 export interface ServiceDeps {
@@ -62,6 +63,8 @@ interface ChangeOptions extends WriteOptions {
   readonly undoes?: Only
   /** What the decision will look at, as far as it is known. */
   readonly looksAt?: readonly Named[]
+  /** Of what the change seals: for the store to keep. */
+  readonly dataKeys?: NewDataKeys
 }
 
 const NO_LOG = { lineage: '', epoch: 0 }
@@ -93,17 +96,19 @@ export class AdminService {
   ): Promise<Answer> {
     const { several = false } = options
     const issued: Issued[] = []
+    const dataKeys: NewDataKeys = new Map()
     const ready = commands.map((given, index) => {
       const at = several ? `operations.${index}.` : ''
       const { command, issued: one } = withToken(given, at)
       if (one) issued.push(one)
-      return this.#sealing.command(command, at)
+      return this.#sealing.command(command, at, dataKeys)
     })
     const [only] = ready
     const decided: Decide =
       only && !several ? (now) => decide(only, now) : (now) => decideAll(ready, now)
     const looksAt = ready.map(({ resource, id }) => ({ resource, id: String(id) }))
-    return this.change(decided, { ...options, looksAt }, this.#showing(issued, options, present))
+    const how = { ...options, looksAt, dataKeys }
+    return this.change(decided, how, this.#showing(issued, options, present))
   }
 
   /** Gives a key or a principal a new token; the former one is good for `overlapMs` more. */
@@ -150,39 +155,45 @@ export class AdminService {
 
   /** Which keys what is sealed is under now. */
   async sealedStatus() {
-    const snapshot = await this.state(undefined, ['secret', 'backend'])
+    const { store, config } = this.deps
+    const { statusAfter } = await survey(store, config)
     const answersRemaining = await this.#answers.remaining(this.#resealing)
-    return { ...this.#resealing.status(snapshot), answersRemaining }
+    return { ...statusAfter(new Set()), answersRemaining }
   }
 
   /**
-   * Seals anew, under the master key of now, what is under another one: one revision of a bounded
-   * size, so that it may take several calls. Kept answers are no part of the log, and go first.
+   * Brings under the master key of now what is under another one: one revision of a bounded size,
+   * so that it may take several calls. Kept answers are no part of the log, and go first.
    */
   async rewrap(options: WriteOptions): Promise<Answer> {
+    const { store, config } = this.deps
     const intent = { ...options.intent, reason: options.intent.reason ?? 'rewrap' }
     if (!options.dryRun) await this.#answers.renew(this.#resealing)
+    const found = await survey(store, config)
+    const dataKeys: NewDataKeys = new Map()
     const present: Present = (committed, snapshot) => {
       const revision = committed?.message.revision ?? snapshot.head.revision
-      const resealed = committed?.body.events.length ?? 0
-      const status = this.#resealing.status(committed?.after ?? snapshot)
-      const body = JSON.stringify({ revision, resealed, ...status })
+      const events = committed?.body.events ?? []
+      const status = found.statusAfter(new Set(events.map((one) => `${one.resource}/${one.id}`)))
+      const body = JSON.stringify({ revision, resealed: events.length, ...status })
       return { status: 200, headers: {}, body }
     }
-    return this.change(this.#resealing.rewrap(), { ...options, intent }, present)
+    const how = { ...options, intent, looksAt: found.batch, dataKeys }
+    return this.change(this.#resealing.rewrap(found, dataKeys), how, present)
   }
 
   /** Makes the state what a document says. */
   async apply(document: ConfigDocument, how: ApplyOptions, options: WriteOptions): Promise<Answer> {
-    const decided = decideConfig(this.#sealing.document(document), how)
+    const dataKeys: NewDataKeys = new Map()
+    const decided = decideConfig(this.#sealing.document(document, dataKeys), how)
     const looksAt = namedIn(document)
-    return this.change(decided, { ...options, looksAt }, presentRevision)
+    return this.change(decided, { ...options, looksAt, dataKeys }, presentRevision)
   }
 
   /** Check, append, answer, wait: what every change has in common. */
   async change(decided: Decide, options: ChangeOptions, present: Present): Promise<Answer> {
     const { store } = this.deps
-    const { waitMs, looksAt = [], undoes } = options
+    const { waitMs, looksAt = [], undoes, dataKeys = new Map<string, string>() } = options
     const waits = waitMs !== undefined && !options.dryRun
     // Asked before the write: once it is committed, no trouble may turn it into an error.
     const { lineage, epoch } = waits ? await store.head() : NO_LOG
@@ -192,10 +203,11 @@ export class AdminService {
       idempotency: this.#keyed(options.idempotency),
       dryRun: options.dryRun,
       looksAt,
+      dataKeys,
       ...(undoes ? { undoes } : {}),
       checks: checksFor(options.intent),
       decide: (snapshot, past) => {
-        const result = this.#resealing.renewed(decided)(snapshot, past)
+        const result = this.#resealing.renewed(decided, dataKeys)(snapshot, past)
         drafts = result.ok ? result.value : []
         return result
       },

@@ -13,8 +13,11 @@ export function checkKeys({ key, previousKeys, keys, missing, remaining }: Seale
   }
   if (remaining > 0) {
     const former = keys.filter((use) => use.state === 'previous' && use.secrets + use.backends > 0)
-    const under = former.map((use) => use.key).join(', ') || 'no named key'
-    const detail = `${remaining} still sealed under ${under}`
+    const under = former.map((use) => use.key).join(', ')
+    const detail =
+      under === ''
+        ? `${remaining} without a data key of their own`
+        : `${remaining} still sealed under ${under}`
     return { name, state: 'warn', detail, remedy: 'Seal them anew: signalbox secrets rewrap.' }
   }
   if (previousKeys.length > 0) {
