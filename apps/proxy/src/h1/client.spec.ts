@@ -46,7 +46,7 @@ interface Asked {
 }
 
 interface Asking extends Partial<Dispatcher.DispatchHandler> {
-  readonly body?: Buffer | null
+  readonly body?: Buffer | AsyncIterable<Buffer> | null
   readonly headers?: readonly string[]
   readonly idleMs?: number
 }
@@ -58,7 +58,10 @@ function ask(
   { body = Buffer.from('{}'), headers, idleMs, ...on }: Asking = {},
 ) {
   const asked: Asked = { status: 0, body: '', error: null, started: 0, ended: 0, controller: null }
-  const options = { method: 'POST', path: '/a', headers: [...(headers ?? ['x-a', '1'])], body }
+  const options = {
+    ...{ method: 'POST', path: '/a', headers: [...(headers ?? ['x-a', '1'])] },
+    body: body as never,
+  }
   const handler: Dispatcher.DispatchHandler = {
     onRequestStart: (controller, context) => {
       asked.started += 1
@@ -124,6 +127,72 @@ describe.each(Object.entries(kinds))('a client of plain HTTP, %s', (_name, open)
     const asked = ask(client, { body })
     await ended(asked)
     expect(asked).toMatchObject({ status: 200, error: null })
+  })
+
+  it.each([
+    ['in chunks', [], 'transfer-encoding: chunked', '2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n'],
+    ['by its length', ['content-length', '5'], 'content-length: 5', 'abcde'],
+  ])('sends a body that comes in pieces as it comes, %s', async (_how, headers, line, sent) => {
+    let text = ''
+    const first = Promise.withResolvers<void>()
+    serve = (socket, more) => {
+      text += more
+      if (text.includes('ab')) first.resolve()
+      if (text.endsWith(sent)) socket.write(OK)
+    }
+    async function* body() {
+      yield Buffer.from('ab')
+      await first.promise
+      yield Buffer.alloc(0)
+      yield Buffer.from('cde')
+    }
+    const asked = ask(client, { headers, body: body() })
+    await ended(asked)
+    expect([asked.body, asked.error]).toEqual(['ok', null])
+    expect(text.split('\r\n\r\n')[0]?.split('\r\n')).toContain(line)
+    const next = ask(client)
+    serve = (socket) => socket.write(OK)
+    await ended(next)
+    expect([next.body, sockets.length]).toEqual(['ok', 1])
+  })
+
+  it.each([
+    ['fails', 5],
+    ['is shorter than was said', 9],
+    ['is longer than was said', 1],
+  ])('ends a request whose body %s', async (what, length) => {
+    serve = () => {}
+    async function* body() {
+      yield Buffer.from('ab')
+      await new Promise(setImmediate)
+      if (what === 'fails') throw new Error('the client left')
+      yield Buffer.from('cd')
+    }
+    const asked = ask(client, { headers: ['content-length', String(length)], body: body() })
+    await ended(asked)
+    expect([asked.error !== null, asked.ended]).toEqual([true, 1])
+  })
+
+  it('takes an answer that comes before the body is over, and never uses the rest', async () => {
+    let left = false
+    const answered = Promise.withResolvers<void>()
+    async function* body() {
+      try {
+        yield Buffer.from('ab')
+        await answered.promise
+        yield Buffer.from('cd')
+        yield Buffer.from('ef')
+      } finally {
+        left = true
+      }
+    }
+    const asked = ask(client, { headers: [], body: body() })
+    await ended(asked)
+    answered.resolve()
+    await eventually(() => left)
+    const next = ask(client)
+    await ended(next)
+    expect([asked.body, next.body, sockets.length]).toEqual(['ok', 'ok', 2])
   })
 
   it('has many under way, each answered with its own', async () => {

@@ -43,7 +43,7 @@ export class Client {
       method,
       path,
       headers: (headers ?? []) as readonly string[],
-      body: (body ?? null) as Buffer | null,
+      body: (body ?? null) as Buffer | AsyncIterable<Buffer> | null,
     }
     const exchanged = { parts, handler, idleMs: bodyTimeout ?? 0 }
     const free = this.#takeFree()

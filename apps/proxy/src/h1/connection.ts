@@ -4,6 +4,7 @@ import { type Cancel, type Clock } from '@signalbox/host'
 import type { Dispatcher } from 'undici'
 import { type AnswerSink, AnswerParser } from './answer-parser.ts'
 import { requestBytes, type RequestParts } from './request-bytes.ts'
+import { sendPieces } from './send-pieces.ts'
 
 /*
  * One connection to a backend, and the one request on it:
@@ -66,6 +67,8 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
   #error: Error | null = null
   #current: Exchanged | null = null
   #written = false
+  /** Whether a body is still being written. */
+  #sending = false
   #lastByteMs = 0
   #cancelIdle: Cancel | null = null
   paused = false
@@ -111,6 +114,7 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
     this.#current = exchanged
     this.paused = false
     this.#written = false
+    this.#sending = false
     this.#parser.expect(parts.method)
     try {
       handler.onRequestStart?.(this, {})
@@ -119,6 +123,7 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
       const pieces = requestBytes({ host: this.#origin.host, ...parts })
       this.#written = true
       this.#write(pieces)
+      if (parts.body && !Buffer.isBuffer(parts.body)) this.#sendPieces(exchanged, parts.body)
     } catch (error) {
       this.abort(error instanceof Error ? error : new Error(String(error)))
     }
@@ -173,6 +178,20 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
     this.#socket.uncork()
   }
 
+  #sendPieces(exchanged: Exchanged, body: AsyncIterable<Buffer>): void {
+    this.#sending = true
+    const { headers } = exchanged.parts
+    const isOver = () => this.#current !== exchanged
+    sendPieces(this.#socket, { body, headers, isOver }).then(
+      (whole) => {
+        if (whole && !isOver()) this.#sending = false
+      },
+      (error: unknown) => {
+        if (!isOver()) this.abort(error instanceof Error ? error : new Error(String(error)))
+      },
+    )
+  }
+
   #read(count: number): boolean {
     const current = this.#current
     // Nobody asked: whatever it is, it must not be taken for the next answer.
@@ -197,7 +216,7 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
     if (!current) return
     this.#current = null
     this.#unwatch()
-    const whole = this.#socket.writableLength === 0
+    const whole = this.#socket.writableLength === 0 && !this.#sending
     const reusable = this.#parser.keepAlive && whole && !dirty && !this.#socket.readableEnded
     // Before the handler: it may have the next request at hand.
     if (this.paused) this.#socket.resume()

@@ -13,7 +13,8 @@ export interface RequestParts {
   readonly path: string
   /** Name, value, name, value ... */
   readonly headers: readonly string[]
-  readonly body: Buffer | null
+  /** What comes piece by piece is sent in chunks, unless a header says its length. */
+  readonly body: Buffer | AsyncIterable<Buffer> | null
 }
 
 /**
@@ -29,6 +30,10 @@ export function requestBytes({ host, method, path, headers, body }: RequestParts
     if (!NAME.test(name) || !VALUE.test(value)) throw new TypeError(`not a header: ${name}`)
     head += `${name}: ${value}\r\n`
   }
+  if (body !== null && !Buffer.isBuffer(body)) {
+    const chunked = lengthIn(headers) === undefined ? 'transfer-encoding: chunked\r\n' : ''
+    return [Buffer.from(`${head}${chunked}\r\n`, 'latin1')]
+  }
   const length = body?.length ?? 0
   const says = body !== null || !WITHOUT_BODY.has(method)
   head += says ? `content-length: ${length}\r\n\r\n` : '\r\n'
@@ -39,4 +44,12 @@ export function requestBytes({ host, method, path, headers, body }: RequestParts
   if (!copied) return [bytes, body]
   body.copy(bytes, head.length)
   return [bytes]
+}
+
+/** The length that the headers say; undefined where they do not. */
+export function lengthIn(headers: readonly string[]): number | undefined {
+  for (let i = 0; i < headers.length; i += 2) {
+    if (headers[i]?.toLowerCase() === 'content-length') return Number(headers[i + 1])
+  }
+  return undefined
 }
