@@ -56,7 +56,7 @@ const RULES: Readonly<Record<string, RoomRule>> = {
   },
   'apps/proxy': {
     rooms: ['model', 'routing', 'dialects', 'bus', 'host'],
-    packages: [...TOOLS_OF_APPS, 'gpt-tokenizer'],
+    packages: [...TOOLS_OF_APPS, 'gpt-tokenizer', 'ioredis'],
   },
   'apps/health-probe': {
     rooms: ['model', 'routing', 'dialects', 'bus', 'host'],
@@ -386,9 +386,11 @@ describe('bundles', () => {
     }
   })
 
-  it('the proxy loads the NATS client late, and of undici the pool alone', () => {
+  it('the proxy loads the NATS and Redis clients late, and of undici the pool alone', () => {
     const meta = JSON.parse(readFileSync(join(root, 'dist/proxy/meta.json'), 'utf8'))
-    expect(meta['main.js'].filter((name: string) => name.startsWith('@nats-io/'))).toEqual([])
+    const late = /^@nats-io\/|^ioredis$/
+    expect(meta['main.js'].filter((name: string) => late.test(name))).toEqual([])
+    expect(Object.values(meta).flat()).toContain('ioredis')
     const { sources } = JSON.parse(readFileSync(join(root, 'dist/proxy/main.js.map'), 'utf8'))
     const has = (part: string) => sources.some((source: string) => source.includes(part))
     expect(has('undici/lib/dispatcher/pool.js')).toBe(true)

@@ -1,9 +1,9 @@
 import { type Head, type Heartbeat } from '@signalbox/model'
 
 /*
- * When is a member's word enough to say that the log lost its tail? A heartbeat is signed by nobody:
- * whoever may say one can make a number up, and each new epoch costs every follower a resync. So
- * one word alone begins nothing.
+ * When is a member's word enough to say that the log lost its tail? A heartbeat is signed by
+ * nobody: whoever may say one can make a number up, and each new epoch costs every follower a
+ * resync. So one word alone begins nothing.
  *
  *    nothing --a member is ahead--> claimed --it says so again, CLAIM_MS later--> believed
  *                                      |                or: a second member is ahead

@@ -35,8 +35,8 @@ export interface Publisher {
  * Follows the log and makes the bus have it. The stream is a cache: where it ends is asked of it,
  * not remembered over a surprise, and asked again now and then; compare-and-set lets any number of
  * publishers race. A stream whose end is not our log's revision of that number is rebuilt. Whoever
- * has more than the log has shows that it lost its tail, and a new epoch begins: the stream at once,
- * members by the rules of lost-tail.ts.
+ * has more than the log has shows that it lost its tail, and a new epoch begins: the stream at
+ * once, members by the rules of lost-tail.ts.
  * One loop, woken by appends, polling anyway.
  */
 export function startPublisher(deps: PublisherDeps): Publisher {

@@ -13,6 +13,7 @@ const entry: AccessEntry = {
   model: 'm',
   backend: 'b',
   fallback: null,
+  cache: null,
   attempts: 1,
   outcomes: ['b1 answered'],
   durationMs: 5,

@@ -13,6 +13,8 @@ export interface AccessEntry {
   readonly model: string | null
   /** The fallback route that took the request, if one did. */
   readonly fallback: string | null
+  /** hit, miss, coalesced, bypass; null where its policy keeps no answers. */
+  readonly cache: string | null
   readonly backend: string | null
   readonly attempts: number
   /** How each of them ended: `backend outcome`. */

@@ -16,6 +16,7 @@ import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
 import { type Routing } from './configuration.ts'
 import { Exchange } from './exchange.ts'
 import { type Live } from './live-backend.ts'
+import { ownHeaders } from './own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { type Translation, translationFor } from './translate.ts'
 import { upstreamRequest } from './upstream-request.ts'
@@ -130,7 +131,11 @@ function exchange(
       response,
       clock,
       requestId: passage.requestId,
-      ownHeaders: [...ownHeaders(passage, routing), ...(translation?.ownHeaders ?? [])],
+      ownHeaders: [
+        ...ownHeaders(passage, { routing, backend: live.id }),
+        ...(translation?.ownHeaders ?? []),
+      ],
+      recorder: passage.recorder,
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
         facts.begins()
@@ -183,21 +188,4 @@ function exchange(
 function tooLong(totalMs: number): Failure {
   const message = `the answer took longer than ${totalMs} ms`
   return { code: 'upstream_timeout', source: 'upstream', nothingSent: false, message }
-}
-
-/** Which revision decided, which backend answered, at which attempt. */
-function ownHeaders(
-  { requestId, attempts: count, live }: Passage,
-  { revision }: Routing,
-): string[] {
-  return [
-    'x-request-id',
-    requestId,
-    'x-signalbox-revision',
-    revision,
-    'x-signalbox-backend',
-    live?.id ?? '',
-    'x-signalbox-attempts',
-    String(count),
-  ]
 }

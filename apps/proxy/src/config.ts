@@ -37,6 +37,12 @@ export interface ProxyConfig extends MasterKeys {
   readonly uploadBytesMax: number
   /** Bytes of records of requests that wait on disk at most. */
   readonly usageBytesMax: number
+  /** Of answers that are kept in memory, all workers together. */
+  readonly cacheBytesMax: number
+  /** Where the fleet's proxies share answers; null: nowhere. */
+  readonly redisUrl: string | null
+  /** What a look there may cost a request. */
+  readonly redisAnswerMs: number
   readonly drainNoticeMs: number
   readonly drainDeadlineMs: number
   readonly metricsAccess: MetricsAccess
@@ -72,11 +78,22 @@ const USAGE_BYTES_MAX: Variable<number> = {
   shape: 'bytes, 0 to 17179869184',
   parse: wholeNumber({ min: 0, max: 17_179_869_184 }),
 }
+const CACHE_BYTES_MAX: Variable<number> = {
+  name: 'SIGNALBOX_CACHE_BYTES',
+  shape: 'bytes, 0 to 17179869184',
+  parse: wholeNumber({ min: 0, max: 17_179_869_184 }),
+}
+const REDIS_URL: Variable<string> = {
+  name: 'SIGNALBOX_REDIS_URL',
+  shape: 'redis://host:port or rediss://host:port, with user, password and database where needed',
+  parse: (text) => (isRedisUrl(text) ? text : undefined),
+}
 const duration = (name: string): Variable<number> => ({
   name,
   shape: 'a duration such as 500ms, 30s or 5m',
   parse: parseDurationMs,
 })
+const REDIS_TIMEOUT = duration('SIGNALBOX_REDIS_TIMEOUT')
 const DRAIN_NOTICE = duration('SIGNALBOX_DRAIN_NOTICE')
 const DRAIN_DEADLINE = duration('SIGNALBOX_DRAIN_DEADLINE')
 
@@ -85,6 +102,8 @@ const DEFAULT_BODY_BYTES_MAX = 33_554_432
 /** As much as OpenAI takes for one file. */
 const DEFAULT_UPLOAD_BYTES_MAX = 536_870_912
 const DEFAULT_USAGE_BYTES_MAX = 67_108_864
+const DEFAULT_CACHE_BYTES_MAX = 67_108_864
+const DEFAULT_REDIS_ANSWER_MS = 25
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
 const ID_BYTES = 3
@@ -102,11 +121,18 @@ export function readProxyConfig(env: Env): ProxyConfig {
     bodyBytesMax: readVariable(env, BODY_BYTES_MAX) ?? DEFAULT_BODY_BYTES_MAX,
     uploadBytesMax: readVariable(env, UPLOAD_BYTES_MAX) ?? DEFAULT_UPLOAD_BYTES_MAX,
     usageBytesMax: readVariable(env, USAGE_BYTES_MAX) ?? DEFAULT_USAGE_BYTES_MAX,
+    cacheBytesMax: readVariable(env, CACHE_BYTES_MAX) ?? DEFAULT_CACHE_BYTES_MAX,
+    redisUrl: readVariable(env, REDIS_URL) ?? null,
+    redisAnswerMs: readVariable(env, REDIS_TIMEOUT) ?? DEFAULT_REDIS_ANSWER_MS,
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,
     metricsAccess: readMetricsAccess(env),
     id: readVariable(env, PROXY_ID) ?? keptId(dataDir),
   }
+}
+
+function isRedisUrl(text: string): boolean {
+  return URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol)
 }
 
 export function proxyLog(env: Env): Log {

@@ -5,6 +5,7 @@ import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { type Answering, AnswerTokens } from './answer-tokens.ts'
 import { type Placed } from './bag.ts'
+import { type Recorder } from './cache/recorder.ts'
 import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
 
@@ -27,6 +28,8 @@ export interface ExchangeOptions extends Answering {
   readonly requestId: string
   /** Headers that the client's answer carries whatever the backend says: name, value ... */
   readonly ownHeaders: readonly string[]
+  /** Notes what the client gets, for others who ask the same. */
+  readonly recorder: Recorder | undefined
   /** Called once, with milliseconds since the start of the attempt. */
   readonly onFirstByte: (ms: number, status: number, retryAfter: string | undefined) => void
   readonly onGap: (ms: number) => void
@@ -111,7 +114,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
-    const { response, ownHeaders, clock, onFirstByte, dismisses } = this.#options
+    const { response, ownHeaders, clock, onFirstByte, dismisses, recorder } = this.#options
     const nowMs = clock.monotonicMs()
     if (dismisses(status)) return this.#dismiss(status, one(headers['retry-after']))
     this.#lastChunkMs = nowMs
@@ -123,6 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     // Throws for a status or a value that HTTP does not allow: then the client has nothing yet.
     response.writeHead(status, out)
     this.#begun = true
+    recorder?.head(status, out.slice(ownHeaders.length))
     if (this.#streams || isJsonAnswer(status, headers)) {
       this.#counted = new AnswerTokens(this.#options, headers, this.#streams)
     }
@@ -136,7 +140,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
       if (this.#dismissed > DISMISSED_BYTES_MAX) controller.abort(new Error('dismissed'))
       return
     }
-    const { response, clock, onGap } = this.#options
+    const { response, clock, onGap, recorder } = this.#options
     this.bytes += chunk.length
     if (this.#streams) {
       const nowMs = clock.monotonicMs()
@@ -144,11 +148,12 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
       this.#lastChunkMs = nowMs
     }
     this.#counted?.add(chunk)
-    if (!response.write(chunk)) controller.pause()
+    recorder?.chunk(chunk)
+    if (!response.write(chunk) && !recorder?.hurries) controller.pause()
   }
 
   onResponseEnd(): void {
-    const { response, released } = this.#options
+    const { response, released, recorder } = this.#options
     released()
     this.#forget()
     if (this.#dismissed !== undefined) return
@@ -157,6 +162,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
     }
     response.end()
+    recorder?.end()
     this.#settle({ kind: 'answered' })
   }
 

@@ -5,6 +5,8 @@ import { type AttemptRecord, type Failure, type FailureCode, type Tokens } from 
 import { type CompiledKey, type CompiledRoute } from '@signalbox/routing'
 import { type AccessLog } from './access-log.ts'
 import { type Bag } from './bag.ts'
+import { type AnswerCache, type CacheResult } from './cache/answer-cache.ts'
+import { type Recorder } from './cache/recorder.ts'
 import { type BodyBudget } from './body-budget.ts'
 import { type BodyScan } from './body-scan.ts'
 import { type Configuration, type Routing } from './configuration.ts'
@@ -39,6 +41,7 @@ export interface Pipeline {
   readonly uploadBytesMax: number
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
+  readonly answers: AnswerCache
   /** Attempts under way, for the drain. */
   readonly exchanges: Bag<Exchange>
 }
@@ -67,6 +70,9 @@ export interface Passage extends Accepted {
   routing: Routing | undefined
   live: Live | undefined
   exchange: Exchange | undefined
+  recorder: Recorder | undefined
+  /** Null: its policy keeps nothing. */
+  cache: CacheResult | null
   attempts: number
   route: CompiledRoute | undefined
   /** Of each attempt what is recorded of it. */

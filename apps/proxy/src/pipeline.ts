@@ -1,8 +1,8 @@
 import { dialectNamed } from '@signalbox/dialects'
 import { CODES, type Failure, TOKENS_UNKNOWN } from '@signalbox/model'
 import { type CompiledRoute, match, mayUse } from '@signalbox/routing'
-import { alongFallbacks } from './attempts.ts'
 import { authenticate } from './authenticate.ts'
+import { served } from './cache/cached.ts'
 import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Accepted, type Passage, type Pipeline } from './passage.ts'
@@ -23,7 +23,8 @@ const RETRY_LATER = new Set([
 ])
 
 /**
- * accept -> guard -> authenticate -> read -> scan -> match -> pick -> attempt -> relay -> settle,
+ * accept -> guard -> authenticate -> read -> scan -> match -> cache -> pick -> attempt -> relay ->
+ * settle,
  * in this order.
  */
 export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<void> {
@@ -62,7 +63,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     return downstream('key_not_allowed', message)
   }
   passage.route = route
-  return alongFallbacks(pipeline, passage, { route, ...asked })
+  return served(pipeline, passage, { route, ...asked })
 }
 
 function begin({ clock }: Pipeline, accepted: Accepted): Passage {
@@ -76,6 +77,8 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     routing: undefined,
     live: undefined,
     exchange: undefined,
+    recorder: undefined,
+    cache: null,
     attempts: 0,
     route: undefined,
     attempted: [],
@@ -161,6 +164,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
     key: passage.key?.id ?? null,
     model: passage.model,
     fallback: passage.fallback,
+    cache: passage.cache,
     backend: passage.live?.id ?? null,
     attempts: passage.attempts,
     outcomes: outcomesOf(passage),

@@ -15,6 +15,7 @@ import { createAccessLog } from './access-log.ts'
 import { answer, endpointOf, wantedBy } from './answers.ts'
 import { Bag } from './bag.ts'
 import { BodyBudget, LARGEST_AT_ONCE } from './body-budget.ts'
+import { AnswerCache } from './cache/answer-cache.ts'
 import { type ProxyConfig } from './config.ts'
 import { Configuration } from './configuration.ts'
 import { drain } from './drain.ts'
@@ -100,6 +101,7 @@ export async function startDataPlane(
     exchanges,
     metrics: proxyMetrics,
     retryBudgets: new RetryBudgets(),
+    answers: answersOf({ config, clock, metrics, log }, seat.workers),
     place: config.labels,
     bodyBytesMax,
     uploadBytesMax: config.uploadBytesMax,
@@ -123,10 +125,25 @@ export async function startDataPlane(
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
       wheel.stop()
       accessLog.stop()
+      pipeline.answers.stop()
       await tokenizer.stop().then(() => usage.stop())
       await configuration.stop()
     },
   }
+}
+
+function answersOf(
+  {
+    config,
+    clock,
+    metrics,
+    log,
+  }: Pick<ProxyDeps, 'clock' | 'metrics' | 'log'> & { config: ProxyConfig },
+  workers: number,
+): AnswerCache {
+  const { redisUrl: url, redisAnswerMs: answerMs, fleet, masterKey, cacheBytesMax } = config
+  const shared = url === null ? null : { url, answerMs, fleet, masterKey, log }
+  return new AnswerCache({ clock, metrics, bytesMax: cacheBytesMax / workers, shared })
 }
 
 function bytesMaxOf(pipeline: Pipeline, contentType: string | undefined): number {

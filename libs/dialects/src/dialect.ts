@@ -30,6 +30,8 @@ export interface Operation {
   readonly streamEnd?: () => StreamEnd
   /** Whether the body may be multipart/form-data, with the model in a part of it. */
   readonly multipart?: boolean
+  /** The same request may be answered with the same answer: nothing but the answer comes of it. */
+  readonly repeatable?: boolean
   /** Its servers have no word for the model: none is put into the body. */
   readonly nameless?: boolean
 }

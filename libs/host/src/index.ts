@@ -10,6 +10,7 @@ export * from './metrics.ts'
 export * from './ops.ts'
 export * from './process-metrics.ts'
 export {
+  derive,
   fingerprint,
   keyIdIn,
   keyIdOf,

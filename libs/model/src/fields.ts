@@ -10,6 +10,7 @@ export function strict<Shape extends z.ZodRawShape>(shape: Shape) {
 
 const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 }
 const DAY_MS = 86_400_000
+const MS_PER_S = 1_000
 
 /** A duration as number of milliseconds or as text with a unit: `500ms`, `30s`, `5m`, `1h`. */
 export const durationMs = z.union([z.number(), z.string()]).transform((value, context) => {
@@ -18,6 +19,17 @@ export const durationMs = z.union([z.number(), z.string()]).transform((value, co
   context.addIssue({
     code: 'custom',
     message: 'expected 1 to 86400000 ms, or text such as "500ms", "30s", "5m"',
+  })
+  return z.NEVER
+})
+
+/** A duration as number of seconds or as text with a unit: 60, `500ms`, `5m`. In seconds. */
+export const durationS = z.union([z.number(), z.string()]).transform((value, context) => {
+  const ms = typeof value === 'number' ? value * MS_PER_S : textToMs(value)
+  if (ms !== undefined && ms >= 1 && ms <= DAY_MS) return ms / MS_PER_S
+  context.addIssue({
+    code: 'custom',
+    message: 'expected 0.001 to 86400 s, or text such as "500ms", "30s", "5m"',
   })
   return z.NEVER
 })

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, labels, strict } from './fields.ts'
+import { durationMs, durationS, labels, strict } from './fields.ts'
 
 /** Strategies that this version can pick by. */
 export const STRATEGIES = [
@@ -116,6 +116,30 @@ const tokens = strict({
   estimate: z.boolean().default(true),
 })
 
+const answerBytesMax = z.int().min(1_024).max(16_777_216).default(1_048_576)
+
+/** Answers that are kept and given again to who asks the same (docs/caching.md). */
+const cache = strict({
+  enabled: z.boolean().default(false),
+  /** Seconds that an answer is kept. */
+  ttl: durationS.default(60),
+  /** A longer answer is not kept. */
+  maxBytes: answerBytesMax,
+  /** Whether streams are kept as well; they are given again piece by piece. */
+  streams: z.boolean().default(true),
+  /** Whether the fleet shares them, where SIGNALBOX_REDIS_URL says by what. */
+  shared: z.boolean().default(true),
+})
+
+/** Identical plain requests of one key at the same time share one call of the backend. */
+const deduplication = strict({
+  enabled: z.boolean().default(false),
+  /** Seconds that the answer may be given again, where `replay` says so. */
+  ttl: durationS.default(60),
+  replay: z.boolean().default(false),
+  maxBytes: answerBytesMax,
+})
+
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
   fallbackStrategy: z.enum(FALLBACK_STRATEGIES).default('RoundRobin'),
@@ -127,6 +151,8 @@ export const policySpec = strict({
   translation: z.enum(['strict', 'lenient']).default('strict'),
   breaker: breaker.prefault({}),
   tokens: tokens.prefault({}),
+  cache: cache.prefault({}),
+  deduplication: deduplication.prefault({}),
   labels: labels.default({}),
 }).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
   path: ['hashOn'],

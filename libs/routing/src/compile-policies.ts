@@ -30,7 +30,9 @@ function withDefaults(spec: PolicySpec): PolicySpec {
   const retry = { ...DEFAULT_POLICY.retry, ...spec.retry }
   const breaker = { ...DEFAULT_POLICY.breaker, ...spec.breaker }
   const tokens = { ...DEFAULT_POLICY.tokens, ...spec.tokens }
-  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens }
+  const cache = { ...DEFAULT_POLICY.cache, ...spec.cache }
+  const deduplication = { ...DEFAULT_POLICY.deduplication, ...spec.deduplication }
+  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens, cache, deduplication }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */

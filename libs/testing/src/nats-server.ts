@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { eventually } from './eventually.ts'
+import { findProgram } from './find-program.ts'
 import { freePort } from './free-port.ts'
 
 export interface NatsServer {
@@ -30,10 +30,7 @@ const HOST = '127.0.0.1'
 
 /** The path of `nats-server`; undefined where there is none, and its tests are skipped. */
 export function findNatsServer(): string | undefined {
-  const paths = (process.env['PATH'] ?? '').split(delimiter).filter((dir) => dir !== '')
-  return [...paths, '/usr/sbin', '/usr/local/sbin']
-    .map((dir) => join(dir, 'nats-server'))
-    .find(isExecutable)
+  return findProgram('nats-server')
 }
 
 /** A real nats-server with JetStream on a port of its own. Throws where it is not installed. */
@@ -94,13 +91,4 @@ function accepts(port: number): Promise<boolean> {
     }
     socket.once('connect', () => settle(true)).once('error', () => settle(false))
   })
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

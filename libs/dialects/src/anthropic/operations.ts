@@ -1,13 +1,13 @@
 import { type Operation } from '../dialect.ts'
 
-type Facts = Pick<Operation, 'streams' | 'chat'>
+type Facts = Pick<Operation, 'streams' | 'chat' | 'repeatable'>
 
 function post(name: string, path: string, facts: Facts): Operation {
   return { name, dialect: 'anthropic', method: 'POST', path, model: 'body', ...facts }
 }
 
-const MESSAGES: Facts = { streams: true, chat: true }
-const COUNT: Facts = { streams: false, chat: false }
+const MESSAGES: Facts = { streams: true, chat: true, repeatable: true }
+const COUNT: Facts = { streams: false, chat: false, repeatable: true }
 
 /** Each twice: some clients are given `/anthropic` as the base. Backends know the first form. */
 export const operations: readonly Operation[] = [

@@ -1,6 +1,6 @@
 import { type Operation } from '../dialect.ts'
 
-type Facts = Pick<Operation, 'streams' | 'chat'>
+type Facts = Pick<Operation, 'streams' | 'chat' | 'repeatable'>
 
 const ROOT = '/v1beta/models/{model}'
 
@@ -16,7 +16,11 @@ function post(name: string, verb: string, facts: Facts): readonly Operation[] {
 }
 
 export const operations: readonly Operation[] = [
-  ...post('generateContent', 'generateContent', { streams: false, chat: true }),
-  ...post('streamGenerateContent', 'streamGenerateContent', { streams: 'always', chat: true }),
-  ...post('countTokens', 'countTokens', { streams: false, chat: false }),
+  ...post('generateContent', 'generateContent', { streams: false, chat: true, repeatable: true }),
+  ...post('streamGenerateContent', 'streamGenerateContent', {
+    streams: 'always',
+    chat: true,
+    repeatable: true,
+  }),
+  ...post('countTokens', 'countTokens', { streams: false, chat: false, repeatable: true }),
 ]

@@ -9,22 +9,28 @@ function post(name: string, path: string, facts: Facts): Operation {
 }
 
 const PLAIN: Facts = { streams: false, chat: false }
+/** Nothing but the answer comes of it. */
+const REPEATABLE: Facts = { ...PLAIN, repeatable: true }
 const UPLOAD: Facts = { ...PLAIN, multipart: true }
 const ends = (...types: string[]) => ({ streamEnd: () => streamEnd(types) })
 
 /** What passes through byte for byte: only `model` and `stream` of the body are looked at. */
 export const operations: readonly Operation[] = [
-  post('chat.completions', '/v1/chat/completions', { streams: true, chat: true, usageSieve }),
-  post('completions', '/v1/completions', { streams: true, chat: false, usageSieve }),
-  post('embeddings', '/v1/embeddings', PLAIN),
+  post('chat.completions', '/v1/chat/completions', {
+    ...{ streams: true, chat: true, usageSieve, repeatable: true },
+  }),
+  post('completions', '/v1/completions', {
+    ...{ streams: true, chat: false, usageSieve, repeatable: true },
+  }),
+  post('embeddings', '/v1/embeddings', REPEATABLE),
   post('responses', '/v1/responses', {
     ...{ streams: true, chat: false },
     ...ends('response.completed', 'response.incomplete', 'response.failed'),
   }),
-  post('moderations', '/v1/moderations', PLAIN),
-  post('rerank', '/v1/rerank', PLAIN),
+  post('moderations', '/v1/moderations', REPEATABLE),
+  post('rerank', '/v1/rerank', REPEATABLE),
   // Of text-embeddings-inference, whose servers have one model and no word for it.
-  post('embed_sparse', '/embed_sparse', { ...PLAIN, nameless: true }),
+  post('embed_sparse', '/embed_sparse', { ...REPEATABLE, nameless: true }),
   post('images.generations', '/v1/images/generations', {
     ...PLAIN,
     ...ends('image_generation.completed'),
