@@ -1,6 +1,6 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common'
 import { type Command } from '@signalbox/control'
-import { DEFINITIONS, type FieldProblem, type ResourceName, RESOURCES } from '@signalbox/model'
+import { DEFINITIONS, type FieldProblem, type ResourceName, WRITABLE } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { refused } from './refused.ts'
 import { type AdminRequest, readReasonMember, readWrite, refuseIfMatch } from './request.ts'
@@ -43,8 +43,8 @@ function readOperation(operation: unknown, index: number): Command {
     wrong([{ path: `operations.${index}.${path}`, message }])
   const [unknown] = Object.keys(rest)
   if (unknown !== undefined) throw at(unknown, 'unknown field; expected op, resource, id, spec')
-  const name = RESOURCES.find((one) => one === resource || DEFINITIONS[one].plural === resource)
-  if (!name) throw at('resource', `expected one of ${RESOURCES.join(', ')}`)
+  const name = WRITABLE.find((one) => one === resource || DEFINITIONS[one].plural === resource)
+  if (!name) throw at('resource', `expected one of ${WRITABLE.join(', ')}`)
   if (typeof id !== 'string') throw at('id', 'expected text')
   return commandOf(op, { resource: name, id, spec }) ?? unknownOp(at)
 }

@@ -14,7 +14,7 @@ import {
   snapshotFrom,
   type Spec,
 } from '@signalbox/model'
-import { widens } from '@signalbox/control'
+import { whileOpen, widens } from '@signalbox/control'
 import { compile } from '@signalbox/routing'
 import { type Check, type WriteRequest } from '@signalbox/store'
 
@@ -34,6 +34,7 @@ export type Decide = WriteRequest['decide']
 /** Why a change may not be: the actor may not, the bus could not carry it or a proxy not use it. */
 export function checksFor(intent: Pick<Intent, 'actor' | 'undoesAfter'>): readonly Check[] {
   return [
+    whileOpen,
     (now, drafts) => notAllowed(drafts, intent, now),
     (_, drafts) => tooLarge(drafts),
     doesNotCompile,

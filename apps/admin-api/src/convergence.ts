@@ -46,7 +46,7 @@ export function createSpreads({
   readonly metrics: Metrics
 }): Spreads {
   const kept = new Map<number, Kept>()
-  const active = new Map<string, number>()
+  const received = new Map<string, number>()
   /** Lineage and epoch: with either all numbers begin to mean something else. */
   let log = ''
   const seconds = new Histogram({
@@ -59,7 +59,7 @@ export function createSpreads({
     if (of === log) return
     log = of
     kept.clear()
-    active.clear()
+    received.clear()
   }
   return {
     revision: ({ lineage, epoch, revision, body }) => {
@@ -70,17 +70,17 @@ export function createSpreads({
       const [oldest] = kept.keys()
       if (kept.size > REVISIONS_KEPT && oldest !== undefined) kept.delete(oldest)
     },
-    heartbeat: ({ id, role, lineage, epoch, active: now }) => {
+    heartbeat: ({ id, role, lineage, epoch, received: now }) => {
       const of = nameOf({ lineage, epoch })
       // Before the first revision of this process: members know the log already.
       if (log === '') ofLog(of)
       if (role !== 'proxy' || of !== log) return
-      const before = active.get(id)
+      const before = received.get(id)
       // Anew, so that the first of the map is who has been silent for longest.
-      active.delete(id)
-      active.set(id, now)
-      const [silent] = active.keys()
-      if (active.size > PROXIES_MAX && silent !== undefined) active.delete(silent)
+      received.delete(id)
+      received.set(id, now)
+      const [silent] = received.keys()
+      if (received.size > PROXIES_MAX && silent !== undefined) received.delete(silent)
       // Of who is new it is not known when it came so far.
       if (before === undefined || now <= before) return
       for (let revision = Math.max(before + 1, now - REVISIONS_KEPT); revision <= now; revision++) {

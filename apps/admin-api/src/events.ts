@@ -3,6 +3,7 @@ import { type Store } from '@signalbox/store'
 import { type FastifyReply, type FastifyRequest } from 'fastify'
 import { type Fleet } from './fleet.ts'
 import { presentMember, presentStatus } from './observed.ts'
+import { type Releases } from './releases.ts'
 import { type Statuses } from './statuses.ts'
 
 const CLIENTS_MAX = 200
@@ -14,10 +15,14 @@ export interface EventsDeps {
   readonly store: Store
   readonly fleet: Fleet
   readonly statuses: Statuses
+  readonly releases: Pick<Releases, 'onChange'>
   readonly clock: Clock
 }
 
-/** Server-sent events: where the log ends first, then revisions, members, statuses as they come. */
+/**
+ * Server-sent events: where the log ends first, then revisions, members, statuses and releases as
+ * they come.
+ */
 export class Events {
   readonly #store: Store
   readonly #clients = new Set<FastifyReply['raw']>()
@@ -27,7 +32,7 @@ export class Events {
   #opening = 0
   #closed = false
 
-  constructor({ store, fleet, statuses, clock }: EventsDeps) {
+  constructor({ store, fleet, statuses, releases, clock }: EventsDeps) {
     this.#store = store
     this.#ends = [
       store.onAppend(() => {
@@ -38,6 +43,7 @@ export class Events {
         this.#send('member', presentMember(member, this.#head))
       }),
       statuses.onChange((status) => this.#send('status', presentStatus(status.backend, status))),
+      releases.onChange((release) => this.#send('release', release)),
       clock.every(KEEP_ALIVE_MS, () => this.#write(': keep-alive\n\n')),
     ]
   }

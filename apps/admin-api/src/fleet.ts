@@ -43,11 +43,13 @@ const LAGGARDS_MAX = 20
 /** A revision of one log; the same number in another lineage or epoch is another change. */
 export type LogEnd = Pick<Head, 'lineage' | 'epoch' | 'revision'>
 
-/** What of this log a member has applied. */
-export function appliedOf({ lineage, epoch, active }: Heartbeat, head: LogEnd): number {
+/**
+ * What of this log a member has: what it uses, and what a release holds back from it for now.
+ */
+export function appliedOf({ lineage, epoch, received }: Heartbeat, head: LogEnd): number {
   if (lineage !== head.lineage) return 0
   // Of an earlier epoch: it may have numbers that mean something else by now.
-  return epoch < head.epoch ? Math.min(active, head.revision - 1) : active
+  return epoch < head.epoch ? Math.min(received, head.revision - 1) : received
 }
 
 /** Who is there and what they run, from their heartbeats alone. */
@@ -132,5 +134,5 @@ function reasonOf(heartbeat: Heartbeat, head: LogEnd): string {
   const nack = heartbeat.nacks.find((one) => one.revision === head.revision)
   return nack && refuses(heartbeat, head)
     ? `refused ${nack.resource} ${nack.id}: ${nack.message}`
-    : `${heartbeat.state} at ${heartbeat.active}`
+    : `${heartbeat.state} at ${heartbeat.received}`
 }

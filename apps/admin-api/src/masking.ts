@@ -1,5 +1,11 @@
 import { jsonPatch } from '@signalbox/control'
-import { fingerprintOf, type Resource, sealedOf, type Spec } from '@signalbox/model'
+import {
+  fingerprintOf,
+  type ReleaseSpec,
+  type Resource,
+  sealedOf,
+  type Spec,
+} from '@signalbox/model'
 
 /** A spec as people may see it: of a credential or a token only the fingerprint. */
 export function maskSpec(spec: Spec | null): unknown {
@@ -13,8 +19,14 @@ export function maskSpec(spec: Spec | null): unknown {
     const { sealed: _, ...rest } = spec
     return rest
   }
+  if ('changes' in spec) return { ...spec, changes: spec.changes.map(maskReplaced) }
   const own = 'credential' in spec ? sealedOf(spec) : undefined
   return own ? { ...spec, credential: { fingerprint: own.fingerprint } } : spec
+}
+
+/** What a release replaces may have a credential. */
+function maskReplaced({ before, ...named }: ReleaseSpec['changes'][number]) {
+  return before === undefined ? named : { ...named, before: before && maskSpec(before.spec) }
 }
 
 /** A resource as the API answers it. `version` is the log's own count and stays inside. */

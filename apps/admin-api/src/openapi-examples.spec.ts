@@ -1,4 +1,5 @@
 // The examples of the reference are requests that work and answers that come.
+import { eventually } from '@signalbox/testing'
 import { parse } from 'yaml'
 import { type Api, startApi, TOKENS } from './api-harness.ts'
 import { renderOpenApi } from './openapi.ts'
@@ -84,9 +85,14 @@ function differences(example: unknown, real: unknown, at = ''): string[] {
 }
 
 /** Runs an operation as its example has it, and says what is not as the document says. */
-async function problemsOf(id: string): Promise<string[]> {
-  const operation = byId(id)
-  if (!operation) return [`${id} is not in the document`]
+async function problemsOf(id: string, release?: string): Promise<string[]> {
+  const documented = byId(id)
+  if (!documented) return [`${id} is not in the document`]
+  const path = documented.path.replace('{id}', release ?? '{id}')
+  return problemsIn({ ...documented, path }, id)
+}
+
+async function problemsIn(operation: Listed, id: string): Promise<string[]> {
   const answer = await run(operation)
   const documented = operation.responses[String(answer.status)]
   if (answer.status >= 300 || !documented) return [`${id}: ${answer.status} ${answer.text}`]
@@ -126,11 +132,29 @@ it('each other call works as its example shows', async () => {
   const ofResources = new RegExp(`_(${ORDER.join('|')})$`)
   const others = operations.map(({ operationId }) => operationId)
   const problems: string[] = []
-  for (const id of others.filter((each) => !ofResources.test(each) && !STREAMS.includes(each))) {
+  const own = [...STREAMS, ...RELEASES]
+  for (const id of others.filter((each) => !ofResources.test(each) && !own.includes(each))) {
     problems.push(...(await problemsOf(id)))
   }
   expect(problems).toEqual([])
 })
+
+it('each call on a release works as its example shows', async () => {
+  const problems = await problemsOf('start_release')
+  await eventually(async () => (await api.call('GET', 'releases')).json.items[0].verdict !== null)
+  const { id } = (await api.call('GET', 'releases')).json.items[0]
+  for (const operation of RELEASES.slice(1)) problems.push(...(await problemsOf(operation, id)))
+  expect(problems).toEqual([])
+})
+
+/** One needs the other, in this order. */
+const RELEASES = [
+  'start_release',
+  'list_releases',
+  'get_release',
+  'promote_release',
+  'rollback_release',
+]
 
 /** Answered as text that does not end, or line by line. */
 const STREAMS = ['stream_events', 'export_audit']

@@ -1,4 +1,4 @@
-import { DEFINITIONS, parseSpec, type Resource, type ResourceName } from '@signalbox/model'
+import { DEFINITIONS, parseSpec, type Resource, type WritableName } from '@signalbox/model'
 import { type Json, titled } from './openapi-kit.ts'
 import { presentResource } from './masking.ts'
 import { isIdentity } from './tokens.ts'
@@ -22,7 +22,7 @@ interface Sample {
 }
 
 /** One of each kind, in the order in which they can be created. */
-export const SAMPLES: Readonly<Record<ResourceName, Sample>> = {
+export const SAMPLES: Readonly<Record<WritableName, Sample>> = {
   settings: {
     id: 'default',
     spec: { clientAuth: 'blocking' },
@@ -86,7 +86,7 @@ export const REVISION = 7
 const FINGERPRINT = '7f0c6f6a2f1b'
 
 /** A resource as the API answers it once it was written. */
-export function shown(name: ResourceName): Json {
+export function shown(name: WritableName): Json {
   const { id, spec } = SAMPLES[name]
   const { apiKey, value, ...rest } = spec
   const sealed = { sealed: '-', fingerprint: FINGERPRINT }
@@ -105,7 +105,7 @@ export function shown(name: ResourceName): Json {
 }
 
 /** What is said of the calls that all kinds have. */
-export function resourceNotes(name: ResourceName): Readonly<Record<string, Note>> {
+export function resourceNotes(name: WritableName): Readonly<Record<string, Note>> {
   const { id, spec, patch } = SAMPLES[name]
   const { plural } = DEFINITIONS[name]
   const one = shown(name)

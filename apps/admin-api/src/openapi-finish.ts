@@ -1,4 +1,4 @@
-import { CODES, type RefusalCode, type ResourceName } from '@signalbox/model'
+import { CODES, type RefusalCode, type WritableName } from '@signalbox/model'
 import { type Note, resourceNotes, SAMPLES } from './openapi-examples.ts'
 import { type Json } from './openapi-kit.ts'
 import { OTHER_NOTES } from './openapi-notes.ts'
@@ -14,7 +14,7 @@ interface Operation extends Json {
 
 const NOTES: Readonly<Record<string, Note>> = Object.assign(
   {},
-  ...(Object.keys(SAMPLES) as ResourceName[]).map(resourceNotes),
+  ...(Object.keys(SAMPLES) as WritableName[]).map(resourceNotes),
   OTHER_NOTES,
 )
 
@@ -24,6 +24,7 @@ const OF_WRITES: readonly RefusalCode[] = ['write_queue_full']
 const OF_DELETES: readonly RefusalCode[] = ['still_referenced']
 const OF_CONFIG: readonly RefusalCode[] = ['prune_too_large']
 const OF_CREATES: readonly RefusalCode[] = ['already_exists']
+const OF_RELEASES: readonly RefusalCode[] = ['release_ended']
 
 /**
  * Paths with what a reader needs beside their shapes: a summary, the role, the codes of each
@@ -102,8 +103,8 @@ function exampleOf(
 
 function withExample(parameter: { readonly name: string; readonly in: string }, id: string): Json {
   const needed = 'required' in parameter
-  if (!needed) return { ...parameter }
-  const resource = (Object.keys(SAMPLES) as ResourceName[]).find((name) => id.endsWith(`_${name}`))
+  if (!needed || 'example' in parameter) return { ...parameter }
+  const resource = (Object.keys(SAMPLES) as WritableName[]).find((name) => id.endsWith(`_${name}`))
   if (parameter.name === 'id' && resource) return { ...parameter, example: SAMPLES[resource].id }
   return { ...parameter, example: '1' }
 }
@@ -113,13 +114,16 @@ function codesOf({ operationId, requestBody }: Operation, status: string): reado
   const [verb = ''] = operationId.split('_')
   const plan = operationId === 'plan'
   const config = operationId === 'apply_config' || plan
-  const many = config || operationId === 'change' || operationId === 'rollback'
+  const starts = operationId === 'start_release'
+  const steps = operationId === 'promote_release' || operationId === 'rollback_release'
+  const many = config || starts || operationId === 'change' || operationId === 'rollback'
   const left = [
     ...(requestBody || verb === 'delete' ? [] : OF_BODIES),
     ...(requestBody || verb === 'delete' ? [] : OF_WRITES),
     ...(many || verb === 'delete' ? [] : OF_DELETES),
     ...(config ? [] : OF_CONFIG),
-    ...(verb === 'create' || operationId === 'change' || plan ? [] : OF_CREATES),
+    ...(verb === 'create' || operationId === 'change' || starts || plan ? [] : OF_CREATES),
+    ...(steps ? [] : OF_RELEASES),
   ]
   const all = Object.keys(CODES).filter((code): code is RefusalCode => {
     return CODES[code as RefusalCode].plane === 'admin'

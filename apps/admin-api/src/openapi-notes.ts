@@ -1,5 +1,6 @@
 import { AT, type Note, REVISION, SAMPLES, shown } from './openapi-examples.ts'
 import { type Json } from './openapi-kit.ts'
+import { RELEASE_NOTES } from './openapi-releases.ts'
 import { USAGE_NOTES } from './openapi-usage-notes.ts'
 
 const HASH = '569b8c84e0136def7958807ba0d2a79ecfe765fe2c385e5519ca960cac8a041c'
@@ -238,8 +239,9 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     answer: { items: [status], revision: REVISION },
   },
   ...USAGE_NOTES,
+  ...RELEASE_NOTES,
   stream_events: {
-    summary: 'Revisions, members and statuses as they come',
+    summary: 'Revisions, members, statuses and releases as they come',
     texts: { 'text/event-stream': `event: revision\ndata: {"revision":${REVISION}}\n\n` },
   },
 }

@@ -219,7 +219,7 @@ export const OTHER_PATHS: Json = {
       operationId: 'stream_events',
       responses: {
         '200': {
-          description: 'Server-sent events: revision, member, status',
+          description: 'Server-sent events: revision, member, status, release',
           content: { 'text/event-stream': {} },
         },
         ...READ_PROBLEMS,

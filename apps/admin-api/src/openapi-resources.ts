@@ -1,4 +1,4 @@
-import { DEFINITIONS, type ResourceName } from '@signalbox/model'
+import { DEFINITIONS, type WritableName } from '@signalbox/model'
 import * as z from 'zod'
 import {
   answer,
@@ -40,7 +40,7 @@ const body = (members: Json, required: string[]): Json => ({
   content: json({ type: 'object', properties: members, required, additionalProperties: false }),
 })
 
-function rotation(name: ResourceName, tags: string[]): Json {
+function rotation(name: WritableName, tags: string[]): Json {
   const one = answer('The resource, with its new token', ref(titled(name)))
   return {
     [`/admin/v1/${DEFINITIONS[name].plural}/{id}/rotate`]: {
@@ -56,7 +56,7 @@ function rotation(name: ResourceName, tags: string[]): Json {
 }
 
 /** The calls for one kind of resource; all kinds have the same ones. */
-export function resourcePaths(name: ResourceName): Json {
+export function resourcePaths(name: WritableName): Json {
   const base = `/admin/v1/${DEFINITIONS[name].plural}`
   const tags = [DEFINITIONS[name].plural]
   const one = answer('The resource', ref(titled(name)))
@@ -117,7 +117,7 @@ export function resourcePaths(name: ResourceName): Json {
 }
 
 /** A resource, its spec as it is written, and a page of them. */
-export function resourceSchemas(name: ResourceName): Json {
+export function resourceSchemas(name: WritableName): Json {
   const { $schema: _, ...spec } = z.toJSONSchema(DEFINITIONS[name].spec, {
     io: 'input',
     unrepresentable: 'any',

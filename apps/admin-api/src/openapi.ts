@@ -1,7 +1,8 @@
-import { RESOURCES } from '@signalbox/model'
+import { WRITABLE } from '@signalbox/model'
 import { finished } from './openapi-finish.ts'
 import { type Json } from './openapi-kit.ts'
 import { OTHER_PATHS } from './openapi-paths.ts'
+import { RELEASE_PATHS, RELEASE_SCHEMAS } from './openapi-releases.ts'
 import { resourcePaths, resourceSchemas } from './openapi-resources.ts'
 import { SHARED_SCHEMAS } from './openapi-schemas.ts'
 import { USAGE_PATHS, USAGE_SCHEMAS } from './openapi-usage.ts'
@@ -17,15 +18,22 @@ export function renderOpenApi(): Json {
     },
     security: [{ token: [] }],
     paths: finished(
-      Object.assign({}, ...RESOURCES.map(resourcePaths), OTHER_PATHS, USAGE_PATHS) as Json,
+      Object.assign(
+        {},
+        ...WRITABLE.map(resourcePaths),
+        OTHER_PATHS,
+        USAGE_PATHS,
+        RELEASE_PATHS,
+      ) as Json,
     ),
     components: {
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
       schemas: Object.assign(
         {},
-        ...RESOURCES.map(resourceSchemas),
+        ...WRITABLE.map(resourceSchemas),
         SHARED_SCHEMAS,
         USAGE_SCHEMAS,
+        RELEASE_SCHEMAS,
       ) as Json,
     },
   }

@@ -12,6 +12,7 @@ import {
   toHex,
 } from '@signalbox/model'
 import { type Committed, type StoredAnswer } from '@signalbox/store'
+import { type Decide } from './check.ts'
 import { type FastifyRequest } from 'fastify'
 import { refused } from './refused.ts'
 
@@ -42,6 +43,8 @@ export interface WriteOptions {
   readonly presentDryRun?: (committed: Committed | null, snapshot: Snapshot) => StoredAnswer
   /** POST /changes: a problem's path names its operation. */
   readonly several?: true
+  /** POST /releases: what is made of the changes that were decided. */
+  readonly around?: (decided: Decide) => Decide
   /** Undefined: answer at once. */
   readonly waitMs: number | undefined
 }

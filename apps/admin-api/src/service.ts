@@ -21,6 +21,7 @@ import {
 } from '@signalbox/model'
 import {
   type Between,
+  type Check,
   type Committed,
   type Concern,
   DatabaseUnavailable,
@@ -65,6 +66,8 @@ interface ChangeOptions extends WriteOptions {
   readonly looksAt?: readonly Named[]
   /** Of what the change seals: for the store to keep. */
   readonly dataKeys?: NewDataKeys
+  /** In place of the usual ones. */
+  readonly checks?: readonly Check[]
 }
 
 const NO_LOG = { lineage: '', epoch: 0 }
@@ -107,8 +110,9 @@ export class AdminService {
     const decided: Decide =
       only && !several ? (now) => decide(only, now) : (now) => decideAll(ready, now)
     const looksAt = ready.map(({ resource, id }) => ({ resource, id: String(id) }))
+    const whole = options.around?.(decided) ?? decided
     const how = { ...options, looksAt, dataKeys }
-    return this.change(decided, how, this.#showing(issued, options, present))
+    return this.change(whole, how, this.#showing(issued, options, present))
   }
 
   /** Gives a key or a principal a new token; the former one is good for `overlapMs` more. */
@@ -205,7 +209,7 @@ export class AdminService {
       looksAt,
       dataKeys,
       ...(undoes ? { undoes } : {}),
-      checks: checksFor(options.intent),
+      checks: options.checks ?? checksFor(options.intent),
       decide: (snapshot, past) => {
         const result = this.#resealing.renewed(decided, dataKeys)(snapshot, past)
         drafts = result.ok ? result.value : []

@@ -11,7 +11,7 @@ import {
   type Metrics,
   type Running,
 } from '@signalbox/host'
-import { RESOURCES } from '@signalbox/model'
+import { WRITABLE } from '@signalbox/model'
 import { type Store } from '@signalbox/store'
 import { type FastifyInstance } from 'fastify'
 import { createFindActor } from './actors.ts'
@@ -37,6 +37,8 @@ import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
 import { limitRate } from './rate-limit.ts'
+import { Releases } from './releases.ts'
+import { ReleasesController } from './releases.controller.ts'
 import { newRequestId } from './request.ts'
 import { resourceController } from './resources.controller.ts'
 import { rotationController } from './rotation.controller.ts'
@@ -74,8 +76,9 @@ export async function startAdminApi(
   const fleet = createFleet(clock)
   const statuses = createStatuses(clock)
   const spreads = createSpreads({ clock, metrics })
-  const events = new Events({ store, fleet, statuses, clock })
   const service = new AdminService({ config, store, fleet, spreads, statuses, clock, log })
+  const releases = new Releases(service)
+  const events = new Events({ store, fleet, statuses, releases, clock })
   const database = watchDatabase(deps)
   const drain = { begun: false }
   const ends = [
@@ -91,7 +94,7 @@ export async function startAdminApi(
   const readiness = () => readinessOf(bus, database)
   const denials = new Denials({ store, clock, log, metrics })
   const checkpoints = new Checkpoints({ config, store, clock, log })
-  const app = await createApp({ service, events, checkpoints, log })
+  const app = await createApp({ service, events, releases, checkpoints, log })
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance()
   watchRequests(fastify, { log, clock, metrics, denials })
   fastify.addHook('onSend', async (_request, reply) => {
@@ -130,7 +133,8 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      for (const part of [publisher, usage, checkpoints, denials, principals]) await part.stop()
+      const parts = [releases, publisher, usage, checkpoints, denials, principals]
+      for (const part of parts) await part.stop()
     },
   }
 }
@@ -157,6 +161,7 @@ function watchDatabase({ store, clock }: Pick<AdminDeps, 'store' | 'clock'>) {
 interface AppParts {
   readonly service: AdminService
   readonly events: Events
+  readonly releases: Releases
   readonly checkpoints: Checkpoints
   readonly log: Log
 }
@@ -164,6 +169,7 @@ interface AppParts {
 function createApp({
   service,
   events,
+  releases,
   checkpoints,
   log,
 }: AppParts): Promise<NestFastifyApplication> {
@@ -172,10 +178,11 @@ function createApp({
     module: AdminModule,
     controllers: [
       SecretsController,
-      ...RESOURCES.map(resourceController),
+      ...WRITABLE.map(resourceController),
       rotationController('key'),
       rotationController('principal'),
       ChangesController,
+      ReleasesController,
       ConfigController,
       TimeController,
       AuditController,
@@ -188,6 +195,7 @@ function createApp({
     providers: [
       { provide: AdminService, useValue: service },
       { provide: Events, useValue: events },
+      { provide: Releases, useValue: releases },
       { provide: Checkpoints, useValue: checkpoints },
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],

@@ -1,6 +1,6 @@
 import { Controller, Get, HttpCode, Inject, Post, Req, Res } from '@nestjs/common'
 import { ROLLED_BACK, decideRollback, diff } from '@signalbox/control'
-import { DEFINITIONS, type FieldProblem, type Named, RESOURCES } from '@signalbox/model'
+import { DEFINITIONS, type FieldProblem, type Named, WRITABLE } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { type Decide } from './check.ts'
 import { presentChange } from './masking.ts'
@@ -94,11 +94,9 @@ function readNamed(value: unknown): readonly Named[] | null {
   }
   return value.map((one: unknown, index): Named => {
     const { resource, id } = (one ?? {}) as Readonly<Record<string, unknown>>
-    const name = RESOURCES.find(
-      (each) => each === resource || DEFINITIONS[each].plural === resource,
-    )
+    const name = WRITABLE.find((each) => each === resource || DEFINITIONS[each].plural === resource)
     if (name && typeof id === 'string') return { resource: name, id }
-    const message = `expected {resource, id}; resource is one of ${RESOURCES.join(', ')}`
+    const message = `expected {resource, id}; resource is one of ${WRITABLE.join(', ')}`
     throw wrong([{ path: `resources.${index}`, message }])
   })
 }

@@ -20,6 +20,7 @@ import {
   refreshEligible,
 } from './live-backend.ts'
 import { type ModelAnswers, renderModels } from './models.ts'
+import { countingFor, type ReleaseCounting } from './release-counting.ts'
 import { type Seat } from './seat.ts'
 
 /** Early statuses that are kept at most. */
@@ -33,6 +34,8 @@ export interface Routing {
   readonly models: ModelAnswers
   /** As the response header wants it. */
   readonly revision: string
+  /** While a release is open: what its requests are counted in. */
+  readonly counting: ReleaseCounting | undefined
 }
 
 export interface ConfigurationOptions {
@@ -69,7 +72,10 @@ export class Configuration {
     this.#options = options
     this.#found = new FoundModels(modelsPath(config), log, seat.keepsModels)
     const { following, end } = seat.follow({
-      load,
+      load: () => {
+        const release = this.#routing?.counting?.counts()
+        return release ? { ...load(), release } : load()
+      },
       onSnapshot: (snapshot) => this.#apply(snapshot),
       onStatus: (table) => this.#observe(table),
     })
@@ -147,7 +153,9 @@ export class Configuration {
     }
     this.#found.keepOnly((id) => table.backendById.has(id))
     const { revision } = table.head
-    this.#routing = { table, live, models: renderModels(table), revision: String(revision) }
+    const counting = countingFor(snapshot, this.#options.config, this.#routing?.counting)
+    const models = renderModels(table)
+    this.#routing = { table, live, models, revision: String(revision), counting }
     this.#replayEarly()
     this.#wake()
     return [...problems.map((problem) => ({ revision, ...problem })), ...unopened]

@@ -149,6 +149,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
   const { code } = passage
   const status = response.headersSent || !code ? response.statusCode : CODES[code].status
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
+  passage.routing?.counting?.add({ status, code, firstByteMs: passage.firstByteMs })
   if (passage.tokens === TOKENS_UNKNOWN) passage.tokens = exchange?.tokens() ?? TOKENS_UNKNOWN
   const one = recordOf(passage, { proxy, status, durationMs })
   const guess = guessTokens(pipeline.tokenizer, passage)

@@ -10,6 +10,7 @@ import {
 import { type Bus, type PublishedSnapshot, type Unsubscribe } from './bus.ts'
 import { type DiskCopy } from './disk-copy.ts'
 import { type Changed } from './follower-fold.ts'
+import { Activation, RELEASE_HEARTBEAT_MS } from './follower-release.ts'
 import {
   type Effect,
   type Follower,
@@ -30,7 +31,8 @@ export interface FollowOptions {
   readonly log: Log
   readonly identity: Identity
   /**
-   * Called with every new snapshot, newest last; swaps the table before it returns. Answers which
+   * Called with what is active of every new snapshot, newest last (a release may hold some of it
+   * back); swaps the table before it returns. Answers which
    * resources keep their last good version, all of them each time (not only those that changed).
    */
   readonly onSnapshot: (snapshot: Snapshot, changed: Changed) => readonly Nack[]
@@ -43,7 +45,7 @@ export interface FollowingState {
   readonly state: FollowerState
   /** Last revision that is durable here: what the control plane was told. 0: none. */
   readonly received: number
-  /** Last revision that onSnapshot() was given. 0: none. */
+  /** Last revision that onSnapshot() was given: below `received` in a release. 0: none. */
   readonly active: number
   /** Whether onSnapshot() was ever called: there is something to serve. */
   readonly configured: boolean
@@ -92,6 +94,7 @@ class Driver implements Following {
   readonly #machine: Machine
   readonly #changes = listeners<void>()
   readonly #cancels: Cancel[]
+  readonly #activation: Activation
   readonly #inputs: Input[] = []
   #follower: Follower = UNSTARTED
   #nacks: readonly Nack[] = []
@@ -110,6 +113,7 @@ class Driver implements Following {
   constructor(options: FollowOptions, machine: Machine) {
     this.#options = options
     this.#machine = machine
+    this.#activation = new Activation(options.identity)
     const { bus, clock } = options
     this.#cancels = [
       bus.onRevision((message) => this.#take({ kind: 'revision', message })),
@@ -118,6 +122,7 @@ class Driver implements Following {
       bus.onConnection((connected) => this.#onConnection(connected)),
       clock.every(TICK_MS, () => this.#take({ kind: 'tick', atMs: clock.monotonicMs() })),
       clock.every(HEARTBEAT_MS, () => this.#sendHeartbeat()),
+      clock.every(RELEASE_HEARTBEAT_MS, () => this.#activation.isOpen && this.#sendHeartbeat()),
     ]
     this.#take({ kind: 'start', atMs: clock.monotonicMs() })
   }
@@ -129,7 +134,7 @@ class Driver implements Following {
     return {
       state: stateName(this.#follower),
       received: durable?.revision ?? 0,
-      active: snapshot?.head.revision ?? 0,
+      active: this.#activation.routing,
       configured: snapshot !== null,
       behind: revisionsBehind(this.#follower),
       nacks: this.#nacks,
@@ -236,7 +241,8 @@ class Driver implements Following {
   }
 
   #adopt(snapshot: Snapshot, changed: Changed): void {
-    this.#setNacks(this.#options.onSnapshot(snapshot, changed))
+    const active = this.#activation.take(snapshot, changed)
+    this.#setNacks(this.#options.onSnapshot(active.snapshot, active.changed))
   }
 
   #setNacks(nacks: readonly Nack[]): void {
@@ -311,7 +317,7 @@ class Driver implements Following {
       epoch: durable?.epoch ?? 0,
       received: durable?.revision ?? 0,
       // Served before it is durable, acked only after.
-      active: durable?.revision ?? 0,
+      active: this.#activation.revision(durable?.revision ?? 0),
       state: stateName(this.#follower),
       nacks: this.#nacks,
       load: load(),

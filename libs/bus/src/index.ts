@@ -18,6 +18,7 @@ export {
   type Identity,
 } from './follow.ts'
 export { type Changed, type ChangedResource } from './follower-fold.ts'
+export { RELEASE_HEARTBEAT_MS } from './follower-release.ts'
 export { SILENCE_MS } from './follower-state.ts'
 export { type Bridge, connectBridge, serveBridge } from './in-process/bridge.ts'
 export { type IpcChannel, ipcPort, type Port } from './in-process/port.ts'

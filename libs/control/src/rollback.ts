@@ -1,9 +1,9 @@
 import {
   collection,
   err,
+  keepSealed,
   ok,
   refuse,
-  sealedOf,
   type Draft,
   type Named,
   type Refusal,
@@ -22,8 +22,10 @@ import { draftsOf, openView } from './view.ts'
  * Only by name.
  */
 const WHO_MAY: readonly ResourceName[] = ['key', 'principal', 'settings', 'secret']
+/** How a configuration came to be is no part of it. */
+const KEPT: readonly ResourceName[] = [...WHO_MAY, 'release']
 /** What a rollback of everything brings back. */
-export const ROLLED_BACK = RESOURCES.filter((name) => !WHO_MAY.includes(name))
+export const ROLLED_BACK = RESOURCES.filter((name) => !KEPT.includes(name))
 
 /** A state of the past: of all that was changed since, which is `touched`. */
 export interface RollbackTarget {
@@ -50,7 +52,7 @@ export function decideRollback(
     const wanted = only && new Set(only.map(keyOf))
     const view = openView(now)
     for (const one of touched) {
-      const named = wanted ? wanted.has(keyOf(one)) : !WHO_MAY.includes(one.resource)
+      const named = wanted ? wanted.has(keyOf(one)) : !KEPT.includes(one.resource)
       if (!named) continue
       const spec = keepSealed(specOf(target, one), specOf(now, one))
       view.pending[one.resource].set(one.id, { spec, command: 0 })
@@ -58,17 +60,6 @@ export function decideRollback(
     const broken = checkReferences(view)
     return broken ? err(broken.refusal) : ok(draftsOf(view))
   }
-}
-
-/** The spec with the present seal where it holds the same secret: the former key may be gone. */
-function keepSealed(spec: Spec | null, now: Spec | null): Spec | null {
-  if (spec === null || now === null) return spec
-  if ('sealed' in spec && 'sealed' in now && spec.fingerprint === now.fingerprint) {
-    return { ...spec, sealed: now.sealed }
-  }
-  if (!('credential' in spec) || !('credential' in now)) return spec
-  const [then, kept] = [sealedOf(spec), sealedOf(now)]
-  return then && then.fingerprint === kept?.fingerprint ? { ...spec, credential: kept } : spec
 }
 
 function specOf(snapshot: Snapshot, { resource, id }: Named): Spec | null {

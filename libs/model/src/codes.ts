@@ -87,6 +87,16 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Take one of the routes out of the fallbacks; the message names the circle.',
   },
+  release_open: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'Promote the release that the message names, or roll it back, and try again.',
+  },
+  release_ended: {
+    status: 409,
+    plane: 'admin',
+    remedy: 'See GET /releases; a promoted one is undone by POST /rollback to its base.',
+  },
   precondition_failed: {
     status: 412,
     plane: 'admin',

@@ -20,7 +20,7 @@ export interface Event {
 /** What decide() answers: an event before the log has numbered it. */
 export type Draft = Omit<Event, 'position' | 'schema'>
 
-/** 2: secrets, labels of all that people make, more settings. */
+/** 2: secrets, labels of all that people make, more settings. 3: releases, more of policies. */
 export const EVENT_SCHEMA = 3
 
 export const SOURCES = ['api', 'cli', 'console', 'import', 'rollback', 'system'] as const

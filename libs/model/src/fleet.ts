@@ -1,3 +1,5 @@
+import { type ReleaseCounts } from './release-counts.ts'
+
 /** States of a follower (libs/bus/src/follower.ts draws the machine). */
 export const FOLLOWER_STATES = [
   'cold',
@@ -24,6 +26,8 @@ export interface Load {
   readonly requestsTotal: number
   readonly inFlight: number
   readonly rssBytes: number
+  /** While a release is open: how requests ended on this side of it. */
+  readonly release?: ReleaseCounts
 }
 
 /**
@@ -39,7 +43,7 @@ export interface Heartbeat {
   readonly epoch: number
   /** Last revision whose bytes are durable here. */
   readonly received: number
-  /** Last revision that routes requests here. */
+  /** Last revision that routes requests here: below `received` where a release is not for it. */
   readonly active: number
   readonly state: FollowerState
   readonly nacks: readonly Nack[]

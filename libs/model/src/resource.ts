@@ -9,6 +9,7 @@ import {
   type PrincipalSpec,
 } from './identity.ts'
 import { policySpec, type PolicySpec } from './policy.ts'
+import { releaseId, releaseSpec, type ReleaseSpec } from './release.ts'
 import { type FieldProblem } from './refusal.ts'
 import { err, ok, type Result } from './result.ts'
 import { routeSpec, type RouteSpec } from './route.ts'
@@ -26,8 +27,13 @@ export const RESOURCES = [
   'principal',
   'settings',
   'secret',
+  'release',
 ] as const
 export type ResourceName = (typeof RESOURCES)[number]
+
+/** Those that people write as they are. A release is made and ended by calls of its own. */
+export const WRITABLE = RESOURCES.filter((name) => name !== 'release')
+export type WritableName = Exclude<ResourceName, 'release'>
 
 export interface SpecOf {
   readonly secret: SecretSpec
@@ -38,6 +44,7 @@ export interface SpecOf {
   readonly key: KeySpec
   readonly principal: PrincipalSpec
   readonly settings: SettingsSpec
+  readonly release: ReleaseSpec
 }
 export type Spec = SpecOf[ResourceName]
 
@@ -69,6 +76,7 @@ export const DEFINITIONS = {
   key: { plural: 'keys', id: resourceId, spec: keySpec },
   principal: { plural: 'principals', id: principalId, spec: principalSpec },
   settings: { plural: 'settings', id: settingsId, spec: settingsSpec },
+  release: { plural: 'releases', id: releaseId, spec: releaseSpec },
 } as const satisfies Record<ResourceName, { plural: string; id: z.ZodType; spec: z.ZodType }>
 
 /** `backends` of `backend`: the name of the collection, in a snapshot as in a path. */

@@ -45,3 +45,14 @@ export function withDataKeys<Of extends Spec>(spec: Of, dataKeys: DataKeys): Of 
   if (sealed === undefined || wrapped === undefined) return spec
   return withSealedText(spec, withDataKey(sealed, wrapped))
 }
+
+/** The spec with the present seal where it holds the same secret: the former key may be gone. */
+export function keepSealed(spec: Spec | null, now: Spec | null): Spec | null {
+  if (spec === null || now === null) return spec
+  if ('sealed' in spec && 'sealed' in now && spec.fingerprint === now.fingerprint) {
+    return { ...spec, sealed: now.sealed }
+  }
+  if (!('credential' in spec) || !('credential' in now)) return spec
+  const [then, kept] = [sealedOf(spec), sealedOf(now)]
+  return then && then.fingerprint === kept?.fingerprint ? { ...spec, credential: kept } : spec
+}

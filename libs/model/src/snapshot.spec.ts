@@ -45,6 +45,7 @@ const snapshots: fc.Arbitrary<Snapshot> = fc
     settings: byId([resource('settings', 'default', {})]),
     keys: byId(keys.map((id) => resource('key', id, { hash: 'ab'.repeat(32) }))),
     sets: byId(sets.map((id) => resource('set', id, { members: [`route/${id}`] }))),
+    releases: new Map(),
   }))
 
 describe('the snapshot codec', () => {

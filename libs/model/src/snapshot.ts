@@ -43,7 +43,7 @@ export function collection<Name extends ResourceName>(
 
 const FORMAT = 4
 /** The schema in which a kind first appeared; an older text has none of it. */
-const SINCE: Partial<Record<ResourceName, number>> = { secret: 2 }
+const SINCE: Partial<Record<ResourceName, number>> = { secret: 2, release: 3 }
 /** Said no schema: that was the first. */
 const FORMAT_OLDEST = 3
 /** Resources of one piece. */

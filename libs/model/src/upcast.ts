@@ -1,4 +1,5 @@
 import { EVENT_SCHEMA, type Event, type RevisionBody } from './event.ts'
+import { type ReleaseSpec } from './release.ts'
 import { parseSpec, type ResourceName, type Spec } from './resource.ts'
 
 /*
@@ -21,11 +22,25 @@ export function upcastSpec(resource: ResourceName, spec: Spec, schema: number): 
   for (let from = schema; from < EVENT_SCHEMA; from++) {
     data = STEPS[resource]?.get(from)?.(data) ?? data
   }
-  const parsed = parseSpec(resource, data)
+  const parsed = parseSpec(resource, resource === 'release' ? upcastBefore(data, schema) : data)
   if (parsed.ok) return parsed.value
   const [first] = parsed.error
   const where = `${first?.path}: ${first?.message}`
   throw new Error(`a ${resource} of schema ${schema} cannot be read: ${where}`)
+}
+
+/** A release that is open holds whole resources, of the schema in which it was written. */
+function upcastBefore(
+  data: Readonly<Record<string, unknown>>,
+  schema: number,
+): Readonly<Record<string, unknown>> {
+  const { changes } = data as Pick<ReleaseSpec, 'changes'>
+  const brought = changes.map((one) => {
+    const { resource, before } = one
+    if (!before) return one
+    return { ...one, before: { ...before, spec: upcastSpec(resource, before.spec, schema) } }
+  })
+  return { ...data, changes: brought }
 }
 
 /** The same of each event of a revision. Never for hashing: the bytes are what they were. */

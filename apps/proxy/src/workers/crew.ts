@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process'
 import { type Changed } from '@signalbox/bus'
 import { type Cancel, type Clock, type Log } from '@signalbox/host'
-import { type Load, type Nack } from '@signalbox/model'
+import { addCounts, type Load, type Nack, type ReleaseCounts } from '@signalbox/model'
 import { type ProxyConfig } from '../config.ts'
 import { afterDeath, NO_BACK_OFF } from './back-off.ts'
 import { Member, type MemberHooks, type MemberOptions } from './member.ts'
@@ -39,6 +39,7 @@ export class Crew {
   #backOff = NO_BACK_OFF
   #cancelFill: Cancel = () => {}
   #requestsOfEnded = 0
+  #releaseOfEnded: ReleaseCounts | undefined
   #rolling: Promise<void> | undefined
   #rollAgain = false
   #stopping = false
@@ -78,12 +79,14 @@ export class Crew {
   /** The sum over all workers, also over those that have ended. */
   load(ownRssBytes: number): Load {
     const sum = { requestsTotal: this.#requestsOfEnded, inFlight: 0, rssBytes: ownRssBytes }
+    const counts = [this.#releaseOfEnded, ...[...this.members].map(({ load }) => load.release)]
+    const release = addCounts(counts)
     for (const { load } of this.members) {
       sum.requestsTotal += load.requestsTotal
       sum.inFlight += load.inFlight
       sum.rssBytes += load.rssBytes
     }
-    return sum
+    return release ? { ...sum, release } : sum
   }
 
   /** What any worker refuses, each resource once. */
@@ -180,6 +183,7 @@ export class Crew {
     const { clock, log, onGone } = this.#options
     this.members.delete(member)
     this.#requestsOfEnded += member.load.requestsTotal
+    this.#releaseOfEnded = addCounts([this.#releaseOfEnded, member.load.release])
     onGone(member)
     this.onConfirmed()
     if (member.leaving || this.#stopping) return

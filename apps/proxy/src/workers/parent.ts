@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process'
 import { type DiskCopy, follow, type Following, type Loaded, openDiskCopy } from '@signalbox/bus'
 import { Counter, gaugesOf, type ListenAddress, type Metrics, type Running } from '@signalbox/host'
-import { type StatusTable } from '@signalbox/model'
+import { activeFor, type StatusTable } from '@signalbox/model'
 import { type ProxyConfig } from '../config.ts'
 import { modelsPath } from '../configuration.ts'
 import { FoundModels } from '../found-models.ts'
@@ -67,7 +67,7 @@ class Parent {
     const { config, deps, options, restored } = parts
     const { clock, log, metrics } = deps
     const feed = this.#feed
-    if (restored.snapshot) feed.take(restored.snapshot)
+    if (restored.snapshot) feed.take(activeFor(restored.snapshot, identityOf(config)))
     this.#found = new FoundModels(modelsPath(config), log)
     const boot = Math.floor(deps.random() * Number.MAX_SAFE_INTEGER).toString(ID_RADIX)
     this.#usage = spoolUsage(config, deps, boot)

@@ -3,6 +3,8 @@ import {
   FOLLOWER_STATES,
   type Head,
   type Heartbeat,
+  isReleaseCounts,
+  type Load,
   type RevisionMessage,
   type StatusTable,
   USAGE_BYTES_MAX,
@@ -109,9 +111,15 @@ export function readHeartbeat(bytes: Uint8Array): Heartbeat | undefined {
   const { epoch, received, active, sentAtMs, labels, load } = beat
   if (![epoch, received, active, sentAtMs].every(isCount)) return undefined
   if (!isRecordOf(labels, (value) => typeof value === 'string')) return undefined
-  if (load !== null && !isRecordOf(load, isCount)) return undefined
+  if (load !== null && !isLoad(load)) return undefined
   if (!Array.isArray(beat.nacks) || !beat.nacks.every(isNack)) return undefined
   return beat as Heartbeat
+}
+
+function isLoad(load: unknown): boolean {
+  if (typeof load !== 'object' || load === null) return false
+  const { release, ...counts } = load as Partial<Load>
+  return isRecordOf(counts, isCount) && (release === undefined || isReleaseCounts(release))
 }
 
 function isNack(nack: unknown): boolean {
