@@ -75,7 +75,13 @@ function everybody({ acked, pending, nacked }: Convergence): boolean {
   return acked > 0 && pending === 0 && nacked === 0
 }
 
-function renderConvergence({ acked, pending, nacked, elapsedMs, laggards }: Convergence): string {
+export function renderConvergence({
+  acked,
+  pending,
+  nacked,
+  elapsedMs,
+  laggards,
+}: Convergence): string {
   const none = acked + pending + nacked === 0 ? ', no proxy is live' : ''
   const head = `proxies: ${acked} applied, ${pending} pending, ${nacked} refused${none}`
   const lines = laggards.map(({ id, reason }) => `  ${plain(id)}: ${plain(reason)}`)

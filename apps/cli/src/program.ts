@@ -5,6 +5,7 @@ import { addIdentityCommands } from './program-identities.ts'
 import { addObservingCommands } from './program-observing.ts'
 import { addWriteOptions, asOfOption, gather } from './program-options.ts'
 import { addSecretCommands } from './program-secrets.ts'
+import { addReleaseCommands } from './program-releases.ts'
 import { addRequestCommands } from './program-requests.ts'
 import { addTimeCommands } from './program-time.ts'
 import { type Context } from './context.ts'
@@ -40,6 +41,7 @@ export function createProgram(bind: Bind): Command {
   addAuditCommands(program, bind)
   addIdentityCommands(program, bind)
   addSecretCommands(program, bind)
+  addReleaseCommands(program, bind)
   addRequestCommands(program, bind)
   addObservingCommands(program, bind)
   return program

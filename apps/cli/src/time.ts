@@ -98,7 +98,7 @@ function plainButColour(line: string, index: number): string {
   return index === 0 ? line : plain(line)
 }
 
-function readRevision(text: string): number {
+export function readRevision(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text)
   throw usage(`${JSON.stringify(text)} is no revision`, 'Expected a number; `signalbox log` lists.')
 }
