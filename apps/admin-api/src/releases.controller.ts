@@ -3,6 +3,7 @@ import { decideRollback, decideStart, ROLLED_BACK, type Starting } from '@signal
 import {
   type FieldProblem,
   fieldProblems,
+  parseId,
   type Release,
   type ReleasePlan,
   releasePlan,
@@ -129,7 +130,8 @@ export class ReleasesController {
   }
 
   async #named(id: string): Promise<Release> {
-    const release = await this.service.resource('release', id, undefined)
+    const isOne = parseId('release', id).ok
+    const release = isOne ? await this.service.resource('release', id, undefined) : null
     if (!release) throw refused('not_found', `release ${id} does not exist`)
     return release as Release
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { decideAdvance, decideUndo } from '@signalbox/control'
-import { type Cancel } from '@signalbox/host'
+import { type Cancel, gaugesOf, type Metrics } from '@signalbox/host'
 import { type Intent, openRelease, type Release, type Snapshot } from '@signalbox/model'
 import { type Decide } from './check.ts'
 import { presentRelease, type Standing, standingOf, ReleaseTallies } from './release-standing.ts'
@@ -37,13 +37,16 @@ export class Releases {
   readonly #ends: Cancel[]
   #open: Release | undefined
   /** By id, what listeners were told of it last. */
-  #told: ReadonlyMap<string, string> | undefined
+  #told: ReadonlyMap<string, string | undefined> | undefined
   #seen = ''
   #looking: Promise<void> | undefined
   #looks = 0
+  #failing = false
 
-  constructor(service: AdminService) {
+  constructor(service: AdminService, metrics: Metrics) {
     this.#service = service
+    const gauge = gaugesOf(metrics)
+    gauge('signalbox_release_open', '1 while a release is open', () => Number(!!this.#open))
     const { store, clock, fleet } = service.deps
     this.#ends = [
       store.onAppend(() => void this.look()),
@@ -75,11 +78,19 @@ export class Releases {
   /** One at a time; a hint that comes meanwhile is made up for by the next look. */
   look(): Promise<void> {
     this.#looking ??= this.#look()
-      .catch((error: unknown) => {
-        this.#service.deps.log.warn({ err: error }, 'a release cannot be looked after now')
-      })
-      .finally(() => (this.#looking = undefined))
+      .then(
+        () => (this.#failing = false),
+        (error: unknown) => this.#onFailed(error),
+      )
+      .then(() => (this.#looking = undefined))
     return this.#looking
+  }
+
+  /** Said once: it is tried again each second. */
+  #onFailed(error: unknown): void {
+    const { log } = this.#service.deps
+    if (!this.#failing) log.warn({ err: error }, 'releases cannot be looked after now')
+    this.#failing = true
   }
 
   /** Ids of proxies that can take part. */
@@ -142,9 +153,11 @@ export class Releases {
   }
 
   #tellChanges({ releases }: Snapshot): void {
-    const first = this.#told === undefined
-    this.#told ??= new Map([...releases.values()].map((one) => [one.id, toldOf(one, null)]))
-    if (first) return
+    const told = this.#told
+    const all = [...releases.values()]
+    // Listeners hear of what happens, not of what was there already; and what is gone is forgotten.
+    this.#told = new Map(all.map((one) => [one.id, told ? told.get(one.id) : toldOf(one, null)]))
+    if (!told) return
     for (const one of releases.values()) if (one.spec.state !== 'open') this.#tell(one, null)
   }
 

@@ -77,7 +77,7 @@ export async function startAdminApi(
   const statuses = createStatuses(clock)
   const spreads = createSpreads({ clock, metrics })
   const service = new AdminService({ config, store, fleet, spreads, statuses, clock, log })
-  const releases = new Releases(service)
+  const releases = new Releases(service, metrics)
   const events = new Events({ store, fleet, statuses, releases, clock })
   const database = watchDatabase(deps)
   const drain = { begun: false }

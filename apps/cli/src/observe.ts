@@ -43,6 +43,7 @@ const FLEET: View<FleetAnswer> = {
     if (event === 'revision') {
       return { of: 'revision', text: `revision ${(data as { revision: number }).revision}` }
     }
+    if (event === 'release') return releaseLine(data as ReleaseTold)
     return event === 'member' ? memberLine(data as Member) : undefined
   },
 }
@@ -126,6 +127,19 @@ function memberLine(member: Member) {
   const { id, role, state, active, lag, nacks } = member
   const refused = nacks.map((one) => `, refused ${one.resource} ${one.id}: ${one.message}`)
   return { of: id, text: `${role} ${id} ${state} at ${active}, lag ${lag}${refused.join('')}` }
+}
+
+interface ReleaseTold {
+  readonly id: string
+  readonly state: string
+  readonly stage: number
+  readonly verdict: { readonly verdict: string; readonly why: string } | null
+  readonly why: string | null
+}
+
+function releaseLine({ id, state, stage, verdict, why }: ReleaseTold) {
+  const known = verdict ? `, stage ${stage + 1}, ${verdict.verdict}: ${verdict.why}` : ''
+  return { of: id, text: `${id} ${state}${known}${why === null ? '' : `: ${why}`}` }
 }
 
 function statusLine({ backend, health, error }: Status) {
