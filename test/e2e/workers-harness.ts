@@ -9,6 +9,7 @@ import { systemClock } from '@signalbox/host'
 import {
   canonicalJson,
   chainHash,
+  EVENT_SCHEMA,
   type Event,
   GENESIS_HASH,
   type Head,
@@ -44,6 +45,8 @@ export interface WorkersProxy {
   readonly bus: HubBus
   /** Publishes a backend; does not wait. Answers its revision. `raw` is taken as it is. */
   publish(id: string, spec: object, raw?: object): Promise<number>
+  /** The same of a release. */
+  release(id: string, spec: object): Promise<number>
   /** Waits for the ack, and publishes the backend before. */
   apply(id: string, spec: object): Promise<void>
   acked(revision: number): Promise<void>
@@ -94,13 +97,16 @@ export async function startWorkersProxy(
   const acked = async (revision: number) => {
     await eventually(() => last?.active === revision)
   }
-  const publish = async (id: string, spec: object, raw = {}) => {
-    const message = await publishOn(bus, beacon, { id, spec, raw })
+  const commit = async (change: Change) => {
+    const message = await publishOn(bus, beacon, change)
     beacon = { lineage: LINEAGE, epoch: 1, revision: message.revision, hash: message.hash }
     bus.publishBeacon(beacon)
     return message.revision
   }
+  const publish = (id: string, spec: object, raw = {}) =>
+    commit({ resource: 'backend', id, spec, raw })
   return {
+    release: (id, spec) => commit({ resource: 'release', id, spec, raw: {} }),
     ...{ one, port, bus, get, publish, acked, pids },
     heartbeat: () => last,
     apply: async (id, spec) => acked(await publish(id, spec)),
@@ -113,17 +119,21 @@ export function chatBody(model: string, more: object = {}): string {
   return JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }], ...more })
 }
 
-async function publishOn(
-  bus: HubBus,
-  head: Head,
-  change: { id: string; spec: object; raw: object },
-) {
-  const spec = parseSpec('backend', change.spec)
+interface Change {
+  readonly resource: 'backend' | 'release'
+  readonly id: string
+  readonly spec: object
+  readonly raw: object
+}
+
+async function publishOn(bus: HubBus, head: Head, change: Change) {
+  const { resource, id } = change
+  const spec = parseSpec(resource, change.spec)
   if (!spec.ok) throw new Error(JSON.stringify(spec.error))
   const revision = head.revision + 1
   const event: Event = {
-    ...{ position: revision, type: 'backend.created', resource: 'backend', id: change.id },
-    ...{ version: revision, schema: 1, spec: { ...spec.value, ...change.raw } },
+    ...{ position: revision, type: `${resource}.created`, resource, id },
+    ...{ version: revision, schema: EVENT_SCHEMA, spec: { ...spec.value, ...change.raw } },
   }
   const body: RevisionBody = {
     ...{ v: 1, fleet: 'default', lineage: LINEAGE, epoch: 1, revision },

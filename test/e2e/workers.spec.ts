@@ -1,6 +1,6 @@
 // One proxy, two workers: to clients and to the fleet it is one, whatever becomes of a worker.
 import { Agent, get as httpGet, request, type IncomingMessage } from 'node:http'
-import { decodeRecords, type StatusTable } from '@signalbox/model'
+import { decodeRecords, parseSpec, type StatusTable } from '@signalbox/model'
 import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
 import { end, endProcesses, isRunning } from './processes-harness.ts'
 import { chatBody, startWorkersProxy, type WorkersProxy } from './workers-harness.ts'
@@ -160,6 +160,35 @@ describe('a proxy with two workers', () => {
     expect(await counted()).toBe(20)
     await proxy.chat('m1')
     expect(await counted()).toBe(21)
+  })
+
+  it('stays with what was before a release that is not for it, and sums what becomes of it', async () => {
+    const spec = parseSpec('backend', specOf())
+    if (!spec.ok) throw new Error('the spec is wrong')
+    const at = '2026-01-01T00:00:00.000Z'
+    const before = { id: 'b1', version: 1, revision: 1, createdAt: at, updatedAt: at }
+    const release = {
+      ...{ state: 'open', base: 1, stage: 0, stageAt: at, actor: 'a', guard: {} },
+      stages: [{ labels: { canary: 'yes' }, bake: 1 }],
+      changes: [{ resource: 'backend', id: 'b1', before: { ...before, spec: spec.value } }],
+    }
+    await proxy.release('release-2', release)
+    await proxy.publish('b1', specOf({ url: 'http://127.0.0.1:1' }))
+    await eventually(() => proxy.heartbeat()?.received === 3)
+    expect(proxy.heartbeat()?.active).toBe(1)
+    const answers = await Promise.all(Array.from({ length: 8 }, () => proxy.chat('m1')))
+    expect(answers.map(({ status, revision }) => [status, revision])).toEqual(
+      Array(8).fill([200, '1']),
+    )
+    expect(new Set(answers.map(({ worker }) => worker)).size).toBe(2)
+    await eventually(() => proxy.heartbeat()?.load?.release?.requests === 8)
+    expect(proxy.heartbeat()?.load?.release).toMatchObject({
+      ...{ release: 'release-2', stage: 0, cohort: false },
+      errors: { failed: 0 },
+    })
+    await proxy.release('release-2', { ...release, state: 'promoted', changes: [] })
+    await proxy.acked(4)
+    expect((await proxy.chat('m1')).status).toBe(502)
   })
 
   it('replaces a worker that dies; only its own connections notice', async () => {

@@ -96,6 +96,11 @@ describe('a beacon on the wire', () => {
 })
 
 describe('a heartbeat on the wire', () => {
+  const counts = {
+    ...{ release: 'release-7', stage: 0, cohort: true, requests: 5, firstByteMs: 80 },
+    errors: { failed: 1, refused: 0, unrouted: 2, limited: 0 },
+    firstBytes: [1, 0, 0, 0, 0, 0, 0, 0, 0, 3],
+  }
   const beat: Heartbeat = {
     id: 'p',
     role: 'probe',
@@ -113,6 +118,8 @@ describe('a heartbeat on the wire', () => {
 
   it('reads back as it was', () => {
     expect(readHeartbeat(json(beat))).toEqual(beat)
+    const load = { requestsTotal: 1, inFlight: 0, rssBytes: 2, release: counts }
+    expect(readHeartbeat(json({ ...beat, load }))).toEqual({ ...beat, load })
   })
 
   it.each([
@@ -124,6 +131,9 @@ describe('a heartbeat on the wire', () => {
     { nacks: {} },
     { nacks: [{ revision: 1 }] },
     { load: { rssBytes: 'many' } },
+    { load: { rssBytes: 1, release: {} } },
+    { load: { rssBytes: 1, release: { ...counts, requests: -1 } } },
+    { load: 7 },
     { id: 1 },
   ])('is refused with %j', (wrong) => {
     expect(readHeartbeat(json({ ...beat, ...wrong }))).toBeUndefined()
