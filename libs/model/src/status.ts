@@ -18,8 +18,13 @@ export interface Status {
   readonly observer: string
 }
 
-/** A probe's whole view, repeated periodically and when somebody asks. */
+/**
+ * What a probe sees, whole or in part; the whole is repeated every 30 s and when somebody asks. An
+ * empty one every 10 s says that the probe is there.
+ */
 export interface StatusTable {
   readonly observer: string
   readonly statuses: readonly Status[]
+  /** It goes now, and what it said no longer counts. */
+  readonly leaving?: boolean
 }

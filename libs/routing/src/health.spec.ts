@@ -4,6 +4,7 @@ import {
   DOWN_INTERVAL_MS_MAX,
   eligible,
   nextProbeDelayMs,
+  STABLE_MS,
   PROBE_JITTER,
   unprobed,
   UNDECIDED_INTERVAL_MS_MAX,
@@ -117,6 +118,68 @@ describe('afterProbe', () => {
       const restarted = afterProbe(down, 'fail', by(WARMING_MS_MAX + 4))
       expect(late(restarted, 5).health).toBe('warming_up')
     })
+  })
+})
+
+describe('a backend that flaps', () => {
+  const by = (nowMs: number) => ({ ...thresholds, nowMs })
+  const fall = (state: ProbedHealth, nowMs: number) =>
+    [0, 1, 2].reduce((now) => afterProbe(now, 'fail', by(nowMs)), state)
+  /** Passes every second, and how long it takes until it is back. */
+  const untilBack = (down: ProbedHealth) => {
+    let state = down
+    let nowMs = down.sinceMs
+    while (state.health === 'down') state = afterProbe(state, 'pass', by((nowMs += 1_000)))
+    return { state, nowMs, downMs: nowMs - down.sinceMs }
+  }
+
+  it('is held down from the second fall on, twice as long each time, up to a maximum', () => {
+    let state = afterProbe(unprobed(0), 'pass', by(0))
+    let nowMs = 0
+    const downMs: number[] = []
+    for (let falls = 0; falls < 10; falls++) {
+      const back = untilBack(fall(state, nowMs + 1_000))
+      ;({ state, nowMs } = back)
+      downMs.push(back.downMs / 1_000)
+    }
+    expect(downMs).toEqual([2, 5, 10, 20, 40, 80, 160, 300, 300, 300])
+  })
+
+  it('falls as for the first time once it was up for long, and not a moment before', () => {
+    const back = untilBack(fall(afterProbe(unprobed(0), 'pass', by(0)), 1_000))
+    const again = (upMs: number) => untilBack(fall(back.state, back.nowMs + upMs)).downMs
+    expect([again(STABLE_MS - 1), again(STABLE_MS)]).toEqual([5_000, 2_000])
+  })
+
+  it('is looked at as a backend that is down while it is held', () => {
+    const once = fall(afterProbe(unprobed(0), 'pass', by(0)), 1_000)
+    const twice = fall(untilBack(once).state, 10_000)
+    const delay = (state: ProbedHealth) =>
+      nextProbeDelayMs(afterProbe(state, 'pass', by(20_000)), 30_000, () => 0.5)
+    expect(delay(once)).toBe(UNDECIDED_INTERVAL_MS_MAX)
+    const held = afterProbe(twice, 'pass', by(10_001))
+    expect(nextProbeDelayMs(held, 30_000, () => 0.5)).toBe(DOWN_INTERVAL_MS_MAX)
+  })
+
+  it('never changes sides more often in an hour than the hold-down lets it', () => {
+    const results$ = fc.array(fc.constantFrom<ProbeResult>('pass', 'fail'), {
+      ...{ minLength: 3_600, maxLength: 3_600 },
+    })
+    fc.assert(
+      fc.property(results$, fc.boolean(), (results, regular) => {
+        let state = afterProbe(unprobed(0), 'pass', by(0))
+        let falls = 0
+        for (const [second, result] of results.entries()) {
+          const now = regular ? (second % 6 < 3 ? 'fail' : 'pass') : result
+          const before = state.health
+          state = afterProbe(state, now, by(second * 1_000))
+          if (before !== 'down' && state.health === 'down') falls++
+        }
+        // 5 + 10 + ... + 160 s, then 300 s each, and some seconds to fall.
+        expect(falls).toBeLessThanOrEqual(20)
+      }),
+      { numRuns: 20 },
+    )
   })
 })
 

@@ -21,10 +21,19 @@ import { type Health } from '@signalbox/model'
  * as failures, in every state, until another answer ends the run. And a probe that cannot look (it
  * lacks the master key that opens the credential) knows nothing of the backend: `unknown`, whatever
  * it knew before.
+ *
+ * A run cannot tell a backend that is back from one that comes back to fall again. So who falls for
+ * the second time within STABLE_MS stays down for at least HOLD_MIN_MS, however often it passes,
+ * and twice as long each further time, up to HOLD_MAX_MS; a first fall is not held at all.
  */
 
 /** How long a backend may go on saying that it loads; large models take minutes from disk. */
 export const WARMING_MS_MAX = 600_000
+
+/** A backend that was up for so long falls as for the first time. */
+export const STABLE_MS = 600_000
+export const HOLD_MIN_MS = 5_000
+export const HOLD_MAX_MS = 300_000
 
 /** Between probes while something is being decided: loading, or a run that is not complete. */
 export const UNDECIDED_INTERVAL_MS_MAX = 1_000
@@ -46,6 +55,8 @@ export interface ProbedHealth {
   readonly failures: number
   /** When the unbroken run of 503s began; null outside one. */
   readonly warmingSinceMs: number | null
+  /** How often it went down, each time within STABLE_MS of having come back. */
+  readonly falls: number
 }
 
 export interface Judged {
@@ -56,7 +67,19 @@ export interface Judged {
 
 /** A backend that no probe has seen. */
 export function unprobed(nowMs: number): ProbedHealth {
-  return { health: 'unknown', sinceMs: nowMs, passes: 0, failures: 0, warmingSinceMs: null }
+  return {
+    health: 'unknown',
+    sinceMs: nowMs,
+    passes: 0,
+    failures: 0,
+    warmingSinceMs: null,
+    falls: 0,
+  }
+}
+
+/** How long it stays down at least. */
+export function holdMs({ falls }: Pick<ProbedHealth, 'falls'>): number {
+  return falls < 2 ? 0 : Math.min(HOLD_MAX_MS, HOLD_MIN_MS * 2 ** (falls - 2))
 }
 
 /** The state after one more probe. */
@@ -73,7 +96,8 @@ export function afterProbe(before: ProbedHealth, result: ProbeResult, by: Judged
 
 function afterPass(before: ProbedHealth, by: Judged): ProbedHealth {
   const passes = before.passes + 1
-  const back = before.health !== 'down' || passes >= by.healthyThreshold
+  const held = by.nowMs - before.sinceMs < holdMs(before)
+  const back = before.health !== 'down' || (passes >= by.healthyThreshold && !held)
   const state = moved(before, back ? 'ready' : 'down', by.nowMs)
   return { ...state, passes, failures: 0, warmingSinceMs: null }
 }
@@ -86,7 +110,12 @@ function afterFailure(
   const failures = before.failures + 1
   const out = failures >= by.unhealthyThreshold
   const state = moved(before, out ? 'down' : before.health, by.nowMs)
-  return { ...state, passes: 0, failures, warmingSinceMs }
+  const falls = state === before ? before.falls : fallsAfter(before, by.nowMs)
+  return { ...state, passes: 0, failures, warmingSinceMs, falls }
+}
+
+function fallsAfter({ falls, sinceMs }: ProbedHealth, nowMs: number): number {
+  return nowMs - sinceMs >= STABLE_MS ? 1 : falls + 1
 }
 
 function moved(before: ProbedHealth, health: Health, nowMs: number): ProbedHealth {
@@ -111,8 +140,11 @@ export function nextProbeDelayMs(
   return Math.min(intervalMs, slowestMs(state)) * jitter
 }
 
-function slowestMs({ health, passes, failures }: ProbedHealth): number {
+function slowestMs(state: ProbedHealth): number {
+  const { health, passes, failures } = state
   if (health === 'warming_up') return UNDECIDED_INTERVAL_MS_MAX
-  if (health === 'down') return passes > 0 ? UNDECIDED_INTERVAL_MS_MAX : DOWN_INTERVAL_MS_MAX
+  if (health === 'down') {
+    return passes > 0 && holdMs(state) === 0 ? UNDECIDED_INTERVAL_MS_MAX : DOWN_INTERVAL_MS_MAX
+  }
   return failures > 0 ? UNDECIDED_INTERVAL_MS_MAX : Infinity
 }
