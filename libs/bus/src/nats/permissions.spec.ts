@@ -229,17 +229,23 @@ if (findNatsServer() === undefined) {
         expect(await (await bus('proxy')).latestSnapshot()).toEqual({ head, text })
       })
 
-      it('health-probe tell admin-api and proxies what it sees, and hear a proxy ask', async () => {
+      it('health-probe tell all what it sees, another probe as well, and hear a proxy ask', async () => {
         const [admin, proxy, probe] = await Promise.all(ROLES.map((role) => bus(role)))
+        const other = await bus('health-probe')
         const tables: StatusTable[] = []
+        const heard = new Set<number>()
         let asked = 0
-        admin?.onStatus((table) => tables.push(table))
-        proxy?.onStatus((table) => tables.push(table))
+        for (const [n, one] of [admin, proxy, other].entries()) {
+          one?.onStatus((table) => {
+            tables.push(table)
+            heard.add(n)
+          })
+        }
         probe?.onAsked(() => (asked += 1))
         await eventually(() => {
           probe?.sendStatus(STATUSES)
           proxy?.askAround()
-          return asked > 0 && tables.length >= 2
+          return asked > 0 && heard.size === 3
         })
         expect(tables[0]).toEqual(STATUSES)
         expect(complaints).toEqual([])

@@ -36,7 +36,7 @@ const LANES: Readonly<Record<LaneName, Lane>> = {
   live: { says: ['broker'], hears: ['admin-api', ...MEMBERS] },
   beacon: { says: ['admin-api'], hears: MEMBERS },
   heartbeats: { says: MEMBERS, hears: ['admin-api'] },
-  statuses: { says: ['health-probe'], hears: ['admin-api', 'proxy'] },
+  statuses: { says: ['health-probe'], hears: ['admin-api', ...MEMBERS] },
   ask: { says: ['admin-api', 'proxy'], hears: MEMBERS },
   usage: { says: ['proxy'], hears: ['admin-api'], answered: true },
 }

@@ -160,6 +160,13 @@ describe('a status table on the wire', () => {
     }
   })
 
+  it('may say that its probe leaves, and nothing else in that place', () => {
+    const table = { observer: 'o', statuses: [], leaving: true }
+    const [part = ''] = splitStatusTable(table, JSON_BYTES_MAX)
+    expect(readStatusTable(bytes(part))).toEqual(table)
+    expect(readStatusTable(json({ ...table, leaving: 'yes' }))).toBeUndefined()
+  })
+
   it('is split so that no part is too large and nothing is lost', () => {
     const statuses = Array.from({ length: 50 }, (_, i) => status(`backend-é-${i}`))
     const parts = splitStatusTable({ observer: 'o', statuses }, 1_000)

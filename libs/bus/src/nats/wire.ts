@@ -130,6 +130,7 @@ function isNack(nack: unknown): boolean {
 export function readStatusTable(bytes: Uint8Array): StatusTable | undefined {
   const table = parse(bytes) as Partial<StatusTable> | undefined
   if (typeof table?.observer !== 'string' || !Array.isArray(table.statuses)) return undefined
+  if (table.leaving !== undefined && typeof table.leaving !== 'boolean') return undefined
   return table.statuses.every(isStatus) ? (table as StatusTable) : undefined
 }
 
@@ -150,7 +151,8 @@ function isStatus(value: unknown): boolean {
 
 /** A table in parts of at most `bytesMax` each: a broker refuses larger messages. */
 export function splitStatusTable(table: StatusTable, bytesMax: number): readonly string[] {
-  const open = `{"observer":${JSON.stringify(table.observer)},"statuses":[`
+  const leaving = table.leaving ? '"leaving":true,' : ''
+  const open = `{"observer":${JSON.stringify(table.observer)},${leaving}"statuses":[`
   const parts: string[] = []
   let items: string[] = []
   let bytes = 0
