@@ -14,12 +14,15 @@ import {
   readMetricsAccess,
   readVariable,
   type Variable,
+  wholeNumber,
 } from '@signalbox/host'
 
 export interface ProbeConfig extends MasterKeys {
   readonly id: string
   readonly fleet: string
   readonly listen: ListenAddress
+  /** How many probes look at each backend; all where there are no more. */
+  readonly observers: number
   readonly metricsAccess: MetricsAccess
 }
 
@@ -29,6 +32,13 @@ export const PROBE_LISTEN: Variable<ListenAddress> = {
   parse: parseListen,
 }
 const PROBE_ID: Variable<string> = { name: 'SIGNALBOX_PROBE_ID', shape: 'a name', parse: nonEmpty }
+const OBSERVERS: Variable<number> = {
+  name: 'SIGNALBOX_PROBE_OBSERVERS',
+  shape: 'a number from 1 to 16',
+  parse: wholeNumber({ min: 1, max: 16 }),
+}
+/** The fewest of which one may be wrong and outvoted. */
+const DEFAULT_OBSERVERS = 3
 const DEFAULT_LISTEN = { kind: 'tcp', host: '127.0.0.1', port: 8082 } as const
 
 /** Reads the environment. Throws ConfigError for the first variable that is wrong. */
@@ -37,6 +47,7 @@ export function readProbeConfig(env: Env): ProbeConfig {
     id: readVariable(env, PROBE_ID) ?? `probe-${hostname()}`,
     fleet: readFleet(env),
     listen: readVariable(env, PROBE_LISTEN) ?? DEFAULT_LISTEN,
+    observers: readVariable(env, OBSERVERS) ?? DEFAULT_OBSERVERS,
     ...readMasterKeys(env),
     metricsAccess: readMetricsAccess(env),
   }

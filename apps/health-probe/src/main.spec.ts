@@ -16,6 +16,7 @@ describe('readProbeConfig', () => {
       previousMasterKeys: [],
       id: `probe-${hostname()}`,
       fleet: 'default',
+      observers: 3,
       listen: { kind: 'tcp', host: '127.0.0.1', port: 8082 },
       masterKey: Buffer.from(masterKey),
       metricsAccess: { enabled: true, credentials: null },

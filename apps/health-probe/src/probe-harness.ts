@@ -1,6 +1,6 @@
 // What the specs of the probe share: a simulated backend, the in-process bus, a log by hand, a clock
 // that stands still, and a probe with all of it. The exported variables are live bindings.
-import { createHub, type HubBus } from '@signalbox/bus'
+import { createHub, type Hub, type HubBus } from '@signalbox/bus'
 import {
   createMetrics,
   type Metrics,
@@ -48,6 +48,7 @@ export let backend: MockBackend
 export let probe: RunningProbe
 export let metrics: Metrics
 /** The probe's own client of the bus, and that of somebody who listens. */
+export let hub: Hub
 export let bus: HubBus
 export let listener: HubBus
 /** What was told on the bus: one entry a message. */
@@ -131,6 +132,7 @@ export async function start(
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
     masterKey,
     metricsAccess: OPEN_METRICS,
+    observers: 3,
     ...config,
   }
   const watched: ManualClock = {
@@ -192,10 +194,11 @@ export function useProbe(): void {
     acked = 0
     metrics = createMetrics()
     head = { lineage, epoch: 1, revision: 0, hash: GENESIS_HASH }
-    const hub = createHub({ clock })
+    hub = createHub({ clock })
     bus = hub.connect()
     listener = hub.connect()
-    listener.onStatus(({ statuses }) => told.push(statuses))
+    // Empty ones say that the probe is there (peers.spec.ts).
+    listener.onStatus(({ statuses }) => statuses.length > 0 && told.push(statuses))
     listener.onHeartbeat(({ active }) => (acked = active))
     backend = await another({ models: ['m1'] })
   })

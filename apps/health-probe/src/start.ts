@@ -3,6 +3,7 @@ import { follow, noDisk } from '@signalbox/bus'
 import { answerOps, type ListenAddress, listen, type Running, VERSION } from '@signalbox/host'
 import { type Snapshot, type Status } from '@signalbox/model'
 import { PROBE_LISTEN, type ProbeConfig } from './config.ts'
+import { createPeers, PRESENCE_MS } from './peers.ts'
 import { createWatches, type ProbeDeps } from './watches.ts'
 
 export interface RunningProbe extends Running {
@@ -22,8 +23,14 @@ export async function startHealthProbe(
   const { bus, clock, random, log, metrics } = deps
   const watches = createWatches(config, deps)
   const sendAll = () => watches.sendAll()
+  let newest: Snapshot | null = null
+  const share = () => {
+    if (newest) watches.apply(newest, peers.members())
+  }
+  const peers = createPeers({ bus, clock, id: config.id, onChange: share })
   const onSnapshot = (snapshot: Snapshot) => {
-    watches.apply(snapshot)
+    newest = snapshot
+    share()
     return []
   }
   const identity = { id: config.id, role: 'probe', labels: {}, version: VERSION } as const
@@ -38,6 +45,7 @@ export async function startHealthProbe(
     load: () => null,
   })
   const stopRepeating = clock.every(REPEAT_MS, sendAll)
+  const stopSharing = clock.every(PRESENCE_MS, () => watches.isReleasing() && share())
   const unsubscribe = [bus.onAsked(sendAll), bus.onConnection((up) => up && sendAll())]
 
   const readiness = () => {
@@ -51,9 +59,12 @@ export async function startHealthProbe(
   })
   const stop = async () => {
     stopRepeating()
+    stopSharing()
     for (const end of unsubscribe) end()
     await following.stop()
     await watches.stop()
+    // The last word: what came after it would count again.
+    peers.leave()
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }

@@ -2,12 +2,14 @@ import { type Cancel, type Clock } from '@signalbox/host'
 import { type Resource, type Status } from '@signalbox/model'
 import { afterProbe, nextProbeDelayMs, type ProbedHealth, unprobed } from '@signalbox/routing'
 import { type Checked, type Checker } from './check.ts'
+import { type Turns } from './turns.ts'
 
 export interface WatchOptions {
   readonly backend: Resource<'backend'>
   readonly credentialRevision: number
   readonly checker: Checker
   readonly clock: Clock
+  readonly turns: Turns
   readonly random: () => number
   readonly observer: string
   /**
@@ -23,6 +25,8 @@ export interface Watch {
   readonly backend: Resource<'backend'>
   /** Which version of its credential it looks with. */
   readonly credentialRevision: number
+  /** By the monotonic clock: when somebody began to look at this address. */
+  readonly startedMs: number
   readonly state: ProbedHealth
   /** What the last look found, at the revision that it looked at; null before the first. */
   readonly status: Status | null
@@ -35,13 +39,14 @@ export interface Watch {
  */
 export function watchBackend(options: WatchOptions): Watch {
   const { backend, credentialRevision, checker, clock, random } = options
-  const { observer, onChecked, earlier } = options
+  const { observer, onChecked, earlier, turns } = options
   let state = earlier?.state ?? unprobed(clock.nowMs())
   let status: Status | null = earlier?.status ?? null
   let cancel: Cancel = () => {}
   let stopped = false
 
   async function look(): Promise<void> {
+    if (stopped) return
     const checked = await checker.check()
     if (stopped) return
     const { unhealthyThreshold, healthyThreshold, intervalMs } = backend.spec.health
@@ -60,13 +65,14 @@ export function watchBackend(options: WatchOptions): Watch {
       observer,
     }
     status = now
-    cancel = clock.after(nextProbeDelayMs(state, intervalMs, random), () => void look())
+    cancel = clock.after(nextProbeDelayMs(state, intervalMs, random), () => turns.run(look))
     onChecked(now, { changed: before === null || !sameFacts(before, now), checked })
   }
-  void look()
+  turns.run(look)
 
   return {
     ...{ backend, credentialRevision },
+    startedMs: earlier?.startedMs ?? clock.monotonicMs(),
     get state() {
       return state
     },

@@ -1,11 +1,13 @@
 import { type Bus } from '@signalbox/bus'
 import { type Clock, type Log, type Metrics } from '@signalbox/host'
 import { type Resource, type Snapshot, type Status } from '@signalbox/model'
-import { credentialOf } from '@signalbox/routing'
+import { credentialOf, isInShare } from '@signalbox/routing'
 import { createChecker } from './check.ts'
 import { type ProbeConfig } from './config.ts'
 import { createProbeMetrics } from './metrics.ts'
-import { suspectsItself, withoutDowns } from './suspect.ts'
+import { createReleases } from './releases.ts'
+import { Suspicion, withoutDowns } from './suspect.ts'
+import { createTurns } from './turns.ts'
 import { type Watch, watchBackend } from './watch.ts'
 
 export interface ProbeDeps {
@@ -17,63 +19,85 @@ export interface ProbeDeps {
 }
 
 export interface Watches {
-  /** Starts, replaces and ends watches so that they are the snapshot's. */
-  apply(snapshot: Snapshot): void
+  /** Starts, replaces and ends watches so that they are this probe's share of the snapshot. */
+  apply(snapshot: Snapshot, members: readonly string[]): void
+  /** Whether some are still looked at that others look at by now: apply() lets them go in time. */
+  isReleasing(): boolean
   statuses(): readonly Status[]
   sendAll(): void
   stop(): Promise<void>
 }
 
-/** One watch for each backend that is to be watched, and what they see on the bus. */
+/** Said last of it: what was said before shall no longer count. */
+const NO_WORD: Pick<Status, 'health' | 'error' | 'latencyMs' | 'models'> = {
+  health: 'unknown',
+  error: 'other probes look at it now',
+  latencyMs: null,
+  models: null,
+}
+
+/** One watch for each backend that is this probe's to watch, and what they see on the bus. */
 export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
   const { bus, clock, random, log, metrics } = deps
+  const monotonicMs = () => clock.monotonicMs()
   const watches = new Map<string, Watch>()
+  const releases = createReleases(clock)
+  const suspicion = new Suspicion()
+  const turns = createTurns(clock)
   const measure = createProbeMetrics(metrics)
-  const statuses = () =>
-    [...watches.values()].map((watch) => watch.status).filter((status) => status !== null)
+  const statuses = () => statusesOf(watches.values())
   let suspect = false
 
   const send = (which: readonly Status[]) => {
-    suspect = suspectsItself(statuses())
+    suspect = suspicion.suspects()
     measure.suspect(suspect)
     const told = suspect ? withoutDowns(which) : which
     if (told.length > 0) bus.sendStatus({ observer: config.id, statuses: told })
   }
-  const sendAll = () => send(statuses())
-
   const start = ({ backend, credential }: Watched, earlier: Watch | undefined) =>
     watchBackend({
       backend,
       credentialRevision: credential?.revision ?? 0,
-      checker: createChecker({
-        ...{ backend, credential, ...config },
-        monotonicMs: () => clock.monotonicMs(),
-      }),
-      clock,
-      random,
+      checker: createChecker({ backend, credential, ...config, monotonicMs }),
+      ...{ clock, turns, random, earlier },
       observer: config.id,
-      earlier,
       onChecked: (status, { changed, checked }) => {
         measure.checked(status, checked)
+        suspicion.saw(status)
         const { backend, health, error } = status
         if (changed) log.info({ backend, health, error }, 'status')
         // What was said while the probe did, or did not yet, suspect itself is said anew.
-        if (suspectsItself(statuses()) !== suspect) sendAll()
+        if (suspicion.suspects() !== suspect) send(statuses())
         else if (changed) send([status])
       },
     })
+  const end = (id: string) => {
+    void watches.get(id)?.stop()
+    watches.delete(id)
+    releases.end(id)
+    suspicion.forget(id)
+    measure.forget(id)
+  }
 
-  const apply = (snapshot: Snapshot) => {
+  const apply = (snapshot: Snapshot, members: readonly string[]) => {
+    const share = { self: config.id, members, observersMax: config.observers }
+    const released: Status[] = []
     for (const [id, watch] of watches) {
-      if (isWatched(snapshot.backends.get(id))) continue
-      void watch.stop()
-      watches.delete(id)
-      measure.forget(id)
+      if (!isWatched(snapshot.backends.get(id))) {
+        end(id)
+      } else if (isInShare(id, share)) {
+        releases.end(id)
+      } else if (releases.isDue(id, watch.startedMs)) {
+        end(id)
+        if (watch.status) released.push({ ...watch.status, ...NO_WORD })
+      }
     }
+    if (released.length > 0) bus.sendStatus({ observer: config.id, statuses: released })
     for (const backend of snapshot.backends.values()) {
       const before = watches.get(backend.id)
       const credential = credentialOf(backend, snapshot)
       if (!isWatched(backend) || (before && isSame(before, { backend, credential }))) continue
+      if (!before && !isInShare(backend.id, share)) continue
       void before?.stop()
       const sameAddress = before?.backend.spec.url === backend.spec.url
       watches.set(backend.id, start({ backend, credential }, sameAddress ? before : undefined))
@@ -81,9 +105,14 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
   }
 
   const stop = async () => {
+    turns.stop()
     await Promise.all([...watches.values()].map((watch) => watch.stop()))
   }
-  return { apply, statuses, sendAll, stop }
+  return { apply, isReleasing: releases.pending, statuses, sendAll: () => send(statuses()), stop }
+}
+
+function statusesOf(watches: Iterable<Watch>): readonly Status[] {
+  return [...watches].map((watch) => watch.status).filter((status) => status !== null)
 }
 
 interface Watched {
