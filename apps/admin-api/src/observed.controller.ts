@@ -2,7 +2,7 @@ import { Controller, Get, Inject, Req, Res } from '@nestjs/common'
 import { type FastifyReply } from 'fastify'
 import { Events } from './events.ts'
 import { type LogEnd } from './fleet.ts'
-import { presentMember, presentStatus } from './observed.ts'
+import { presentMember, presentObservation, presentStatus } from './observed.ts'
 import { type AdminRequest, readQuery, readWhole } from './request.ts'
 import { AdminService } from './service.ts'
 
@@ -48,7 +48,11 @@ export class ObservedController {
     const { revision, ids } = await store.ids('backend')
     const known = new Set(ids)
     statuses.keepOnly((backend) => known.has(backend))
-    return { items: ids.map((id) => presentStatus(id, statuses.of(id))), revision }
+    const items = ids.map((id) => ({
+      ...presentStatus(id, statuses.of(id)),
+      observers: statuses.observations(id).map(presentObservation),
+    }))
+    return { items, revision }
   }
 
   @Get('events')

@@ -1,5 +1,6 @@
 import { type Status } from '@signalbox/model'
 import { appliedOf, type LogEnd, type Member } from './fleet.ts'
+import { type Observed } from './statuses.ts'
 
 /** A member of the fleet as the API answers it; `head` is the log's. */
 export function presentMember({ heartbeat, seenAtMs, live }: Member, head: LogEnd) {
@@ -18,6 +19,14 @@ export function presentMember({ heartbeat, seenAtMs, live }: Member, head: LogEn
     lag: Math.max(0, head.revision - appliedOf(heartbeat, head)),
     lastSeenAt: new Date(seenAtMs).toISOString(),
   }
+}
+
+/** What one probe says of it; `counts`: it is heard, and has a word to say. */
+export function presentObservation({ status, fresh }: Observed) {
+  const { observer, health, checkedAtMs, latencyMs, error, revision } = status
+  const checkedAt = new Date(checkedAtMs).toISOString()
+  const counts = fresh && health !== 'unknown'
+  return { observer, health, checkedAt, latencyMs, error, revision, counts }
 }
 
 /** A backend's health; nobody has looked yet: unknown. */

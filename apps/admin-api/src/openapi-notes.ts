@@ -72,6 +72,15 @@ const status = {
   models: ['llama-3.3-70b'],
   observer: 'probe-1',
 }
+const observation = {
+  observer: 'probe-1',
+  health: 'ready',
+  checkedAt: AT,
+  latencyMs: 3,
+  error: null,
+  revision: 3,
+  counts: true,
+}
 const sealedStatus = {
   key: '7b632f6e',
   previousKeys: [],
@@ -236,7 +245,7 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
   },
   get_status: {
     summary: 'What probes say of every backend',
-    answer: { items: [status], revision: REVISION },
+    answer: { items: [{ ...status, observers: [observation] }], revision: REVISION },
   },
   ...USAGE_NOTES,
   ...RELEASE_NOTES,

@@ -36,8 +36,7 @@ export interface Publisher {
  * not remembered over a surprise, and asked again now and then; compare-and-set lets any number of
  * publishers race. A stream whose end is not our log's revision of that number is rebuilt. Whoever
  * has more than the log has shows that it lost its tail, and a new epoch begins: the stream at
- * once, members by the rules of lost-tail.ts.
- * One loop, woken by appends, polling anyway.
+ * once, members by the rules of lost-tail.ts. One loop, woken by appends, polling anyway.
  */
 export function startPublisher(deps: PublisherDeps): Publisher {
   return new Loop(deps)

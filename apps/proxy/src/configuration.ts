@@ -1,13 +1,7 @@
 import { join } from 'node:path'
 import { type Following } from '@signalbox/bus'
 import { type Clock, type Log, openSealed } from '@signalbox/host'
-import {
-  type Load,
-  type Nack,
-  type Snapshot,
-  type Status,
-  type StatusTable,
-} from '@signalbox/model'
+import { type Load, type Nack, type Snapshot, type Status } from '@signalbox/model'
 import { compile, type CompiledBackend, type EjectionCause, type Table } from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
 import { FoundModels } from './found-models.ts'
@@ -77,7 +71,7 @@ export class Configuration {
         return release ? { ...load(), release } : load()
       },
       onSnapshot: (snapshot) => this.#apply(snapshot),
-      onStatus: (table) => this.#observe(table),
+      onStatus: (statuses) => this.#observe(statuses),
     })
     this.following = following
     this.#endStatus = end
@@ -168,7 +162,7 @@ export class Configuration {
   #replayEarly(): void {
     const statuses = [...this.#early.values()].filter(({ backend }) => this.#live.has(backend))
     for (const { backend } of statuses) this.#early.delete(backend)
-    if (statuses.length > 0) this.#observe({ observer: '', statuses })
+    if (statuses.length > 0) this.#observe(statuses)
   }
 
   #wake(): void {
@@ -202,7 +196,7 @@ export class Configuration {
     return undefined
   }
 
-  #observe({ statuses }: StatusTable): void {
+  #observe(statuses: readonly Status[]): void {
     let modelsChanged = false
     let firstSeen = false
     for (const status of statuses) {

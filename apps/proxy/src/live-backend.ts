@@ -94,17 +94,18 @@ export function rebindLive(live: Live, { backend, secret }: Binding): void {
   live.samples = 0
 }
 
-/** Believes a probe, unless it speaks of an address that the backend no longer has. */
+/** Believes the probes, unless it speaks of an address that the backend no longer has. */
 export function observeStatus(live: Live, status: Status): boolean {
   if (status.revision < live.sinceRevision) return false
-  if (live.status && live.status.checkedAtMs > status.checkedAtMs) return false
   live.status = status
   return true
 }
 
 /** Recomputed after a status and after a change. What requests find out is the breaker's. */
 export function refreshEligible(live: Live): void {
-  const healthy = live.status === null || eligible(live.status.health)
+  // Nobody looks any more: what was seen last would stay for ever.
+  const { enabled } = live.backend.spec.health
+  const healthy = live.status === null || !enabled || eligible(live.status.health)
   live.eligible = healthy && !live.locked
 }
 

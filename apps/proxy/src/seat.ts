@@ -9,7 +9,8 @@ import {
   type Metrics,
   VERSION,
 } from '@signalbox/host'
-import { type Load, type StatusTable } from '@signalbox/model'
+import { type Load, type Status } from '@signalbox/model'
+import { LOOK_MS, StatusBook } from '@signalbox/routing'
 import { type BackendHealth } from './answers.ts'
 import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { registerFollowMetrics } from './follow-metrics.ts'
@@ -19,7 +20,8 @@ import { type Usage, UsageLane } from './usage.ts'
 /** What a data plane hears while it runs. */
 export interface Hearing {
   readonly onSnapshot: FollowOptions['onSnapshot']
-  readonly onStatus: (table: StatusTable) => void
+  /** Verdicts, in the order in which they are to be taken: the newest last. */
+  readonly onStatus: (statuses: readonly Status[]) => void
   readonly load: () => Load
 }
 
@@ -58,13 +60,13 @@ export interface AloneDeps {
 
 /** The only data plane of its proxy: it follows the log itself, and speaks for itself. */
 export function alone(config: ProxyConfig, deps: AloneDeps): Seat {
-  const { bus, metrics, clock } = deps
+  const { metrics, clock } = deps
   return {
     follow: ({ onSnapshot, onStatus, load }) => {
       const disk = openDiskCopy(diskFolder(config))
       const following = follow({ ...deps, disk, load, onSnapshot, identity: identityOf(config) })
       registerFollowMetrics(metrics, { following, clock })
-      return { following, end: hearStatus(bus, onStatus) }
+      return { following, end: hearStatus(deps, onStatus) }
     },
     open: async (make) => {
       const servers = config.listen.map(make)
@@ -101,10 +103,21 @@ export function identityOf({ id, labels }: ProxyConfig): FollowOptions['identity
   return { id, labels, role: 'proxy', version: VERSION }
 }
 
-/** Hears the probes, and asks them for all that they know whenever the bus is there again. */
-export function hearStatus(bus: Bus, onStatus: (table: StatusTable) => void): () => void {
+/**
+ * Hears the probes, and asks them for all that they know whenever the bus is there again. What they
+ * say is made into one verdict on each backend before anybody acts on it.
+ */
+export function hearStatus(
+  { bus, clock }: Pick<AloneDeps, 'bus' | 'clock'>,
+  onStatus: (statuses: readonly Status[]) => void,
+): () => void {
+  const book = new StatusBook()
+  const take = (verdicts: readonly Status[]) => {
+    if (verdicts.length > 0) onStatus(verdicts)
+  }
   const ends = [
-    bus.onStatus(onStatus),
+    bus.onStatus((table) => take(book.hear(table, clock.monotonicMs()))),
+    clock.every(LOOK_MS, () => take(book.look(clock.monotonicMs()))),
     bus.onConnection((connected) => connected && bus.askAround()),
   ]
   if (bus.connected()) bus.askAround()

@@ -41,12 +41,11 @@ export class Feed {
     return { kind: 'snapshot', serial, text: (this.#text ??= encodeSnapshot(this.#snapshot)) }
   }
 
-  /** Keeps what is newer than what was known. */
+  /** They come in order: each replaces what was known. */
   observe(statuses: readonly Status[]): void {
     for (const status of statuses) {
-      const { backend, checkedAtMs } = status
+      const { backend } = status
       const known = this.#statuses.get(backend)
-      if (known && known.checkedAtMs > checkedAtMs) continue
       if (!known && !this.#snapshot?.backends.has(backend) && ++this.#early > EARLY_MAX) continue
       this.#statuses.set(backend, status)
     }

@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process'
 import { type DiskCopy, follow, type Following, type Loaded, openDiskCopy } from '@signalbox/bus'
 import { Counter, gaugesOf, type ListenAddress, type Metrics, type Running } from '@signalbox/host'
-import { activeFor, type StatusTable } from '@signalbox/model'
+import { activeFor, type Status } from '@signalbox/model'
 import { type ProxyConfig } from '../config.ts'
 import { modelsPath } from '../configuration.ts'
 import { FoundModels } from '../found-models.ts'
@@ -101,7 +101,7 @@ class Parent {
     following.onChange(() => this.#tellState())
     registerFollowMetrics(metrics, { following, clock })
     registerWorkerMetrics(metrics, crew, this.#acceptor)
-    const endStatus = hearStatus(bus, (table) => this.#observe(table))
+    const endStatus = hearStatus({ bus, clock }, (statuses) => this.#observe(statuses))
     log.info({ addresses, id: config.id, workers: options.workers }, 'proxy listens')
     return {
       addresses,
@@ -164,7 +164,7 @@ class Parent {
     }
   }
 
-  #observe({ statuses }: StatusTable): void {
+  #observe(statuses: readonly Status[]): void {
     this.#feed.observe(statuses)
     for (const { backend, models } of statuses) {
       const known = this.#feed.snapshot?.backends.has(backend)

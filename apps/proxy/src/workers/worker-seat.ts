@@ -70,7 +70,7 @@ export class WorkerSeat implements Seat {
   follow(hearing: Hearing): { following: Following; end: () => void } {
     this.#hearing = hearing
     this.#apply('all')
-    hearing.onStatus({ observer: '', statuses: this.#statuses })
+    hearing.onStatus(this.#statuses)
     this.#statuses = []
     return { following: this.#following(), end: () => {} }
   }
@@ -113,7 +113,7 @@ export class WorkerSeat implements Seat {
   }
 
   statuses(statuses: readonly Status[]): void {
-    this.#hearing?.onStatus({ observer: '', statuses })
+    this.#hearing?.onStatus(statuses)
   }
 
   state(state: ProxyState): void {
