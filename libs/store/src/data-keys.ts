@@ -2,6 +2,7 @@ import {
   collection,
   dataKeyOf,
   type Event,
+  type Named,
   refuse,
   type Refusal,
   type Resource,
@@ -26,15 +27,11 @@ const KEEP = `INSERT INTO data_key (fleet, key, resource, id, wrapped)
   SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])
   ON CONFLICT (fleet, key) DO UPDATE SET wrapped = excluded.wrapped
   WHERE data_key.resource = excluded.resource AND data_key.id = excluded.id`
-/** What stays as it is stored stays, whoever can open it. */
-const SHUT = `SELECT e.resource, e.id FROM event e
-  LEFT JOIN event b ON b.fleet = e.fleet AND b.resource = e.resource AND b.id = e.id
-    AND b.version = e.version - 1
-  WHERE e.fleet = $1 AND e.revision = $2 AND data_key_of(e.spec) IS NOT NULL
-  AND data_key_of(b.spec) IS DISTINCT FROM data_key_of(e.spec)
-  AND NOT EXISTS (SELECT 1 FROM data_key k WHERE k.fleet = e.fleet AND k.key = data_key_of(e.spec)
-    AND k.resource = e.resource AND k.id = e.id)
-  ORDER BY e.position LIMIT ${NAMED_MAX + 1}`
+const HELD = `SELECT n.resource, n.id
+  FROM unnest($2::text[], $3::text[], $4::text[]) AS n (key, resource, id)
+  WHERE NOT EXISTS (SELECT 1 FROM data_key k
+    WHERE k.fleet = $1 AND k.key = n.key AND k.resource = n.resource AND k.id = n.id)
+  ORDER BY n.resource, n.id LIMIT ${NAMED_MAX + 1}`
 const FIND = 'SELECT key, wrapped FROM data_key WHERE fleet = $1 AND key = ANY ($2)'
 const SEALED = `SELECT r.resource, r.id, sealed_text_of(r.spec) AS sealed, k.wrapped
   FROM resource r
@@ -43,35 +40,51 @@ const SEALED = `SELECT r.resource, r.id, sealed_text_of(r.spec) AS sealed, k.wra
   WHERE r.fleet = $1 AND r.resource = $2 AND r.id > $3 AND sealed_text_of(r.spec) IS NOT NULL
   ORDER BY r.id LIMIT $4`
 
+interface Keeping {
+  readonly before: Snapshot
+  readonly events: readonly Event[]
+  readonly dataKeys: ReadonlyMap<string, string>
+}
+
 /**
  * Keeps the data keys of what these events seal, before they are appended: what is appended shreds
- * all others of the same resource (the trigger event_shreds_data_keys).
+ * all others of the same resource (the trigger event_shreds_data_keys). Refused, and nothing kept,
+ * where nobody could ever open what they bring back.
  */
 export async function keepDataKeys(
   client: pg.ClientBase,
   fleet: string,
-  { events, dataKeys }: { events: readonly Event[]; dataKeys: ReadonlyMap<string, string> },
-): Promise<void> {
-  const kept = events.flatMap(({ resource, id, spec }) => {
+  { before, events, dataKeys }: Keeping,
+): Promise<Refusal | undefined> {
+  const sealed = events.flatMap(({ resource, id, spec }) => {
     const key = keyIn(spec)
-    const wrapped = key === undefined ? undefined : dataKeys.get(key)
-    return key === undefined || wrapped === undefined ? [] : [{ key, resource, id, wrapped }]
+    return key === undefined ? [] : [{ key, resource, id, wrapped: dataKeys.get(key) }]
   })
-  if (kept.length === 0) return
+  const broughtBack = sealed.filter(({ key, resource, id, wrapped }) => {
+    // What stays as it is stored stays, whoever can open it.
+    const stored = keyIn(collection(before, resource).get(id)?.spec ?? null)
+    return wrapped === undefined && stored !== key
+  })
+  const shut = await shutProblem(client, fleet, broughtBack)
+  if (shut) return shut
+  const kept = sealed.filter(({ wrapped }) => wrapped !== undefined)
+  if (kept.length === 0) return undefined
   const column = (name: keyof (typeof kept)[number]) => kept.map((row) => row[name])
   const columns = [column('key'), column('resource'), column('id'), column('wrapped')]
-  await client.query(KEEP, [fleet, ...columns])
+  const { rowCount } = await client.query(KEEP, [fleet, ...columns])
+  if (rowCount !== kept.length) throw new Error('a data key is that of another resource')
+  return undefined
 }
 
-/** Why a revision that was just appended may not stay: nobody could ever open what it brings. */
-export async function shutProblem(
+async function shutProblem(
   client: pg.ClientBase,
   fleet: string,
-  { events, revision }: { readonly events: readonly Event[]; readonly revision: number },
+  asked: readonly (Named & { readonly key: string })[],
 ): Promise<Refusal | undefined> {
-  if (!events.some(({ spec }) => keyIn(spec) !== undefined)) return undefined
-  type Row = { readonly resource: ResourceName; readonly id: string }
-  const { rows } = await client.query<Row>(SHUT, [fleet, revision])
+  if (asked.length === 0) return undefined
+  const column = (name: 'key' | 'resource' | 'id') => asked.map((row) => row[name])
+  const values = [fleet, column('key'), column('resource'), column('id')]
+  const { rows } = await client.query<Named>(HELD, values)
   if (rows.length === 0) return undefined
   const named = rows.slice(0, NAMED_MAX).map(({ resource, id }) => `${resource} ${id}`)
   const more = rows.length > NAMED_MAX ? ' and others' : ''

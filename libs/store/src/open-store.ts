@@ -27,7 +27,8 @@ import { requestStore } from './requests.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
-import { writeOnce, type Writer } from './write.ts'
+import { createWriteTrain } from './write-train.ts'
+import { type Writer, writeSettled } from './write.ts'
 
 /** How long alive() waits for an answer. */
 const ALIVE_TIMEOUT_MS = 1_000
@@ -57,6 +58,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   const writer: Writer = { pool, fleet, clock, cache: null, heldMax }
   const requestPool = openPool(url, REQUEST_CONNECTIONS_MAX)
   const queue = createWriteQueue({ clock })
+  const train = createWriteTrain(queue, (requests) => writeSettled(writer, requests))
   const listeners = new Set<() => void>()
   const tell = () => {
     for (const listener of listeners) tellOne(listener, log)
@@ -87,7 +89,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     sealed: (page) => readSealed(reader, page),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {
-      const outcome = await queue.enter(() => writeOnce(writer, request))
+      const outcome = await train.enter(request)
       if (!outcome) return { kind: 'refused', refusal: QUEUE_FULL }
       if (outcome.kind === 'committed') tell()
       return outcome

@@ -8,6 +8,7 @@ import {
   type Intent,
   project,
   refuse,
+  type Refusal,
   type RevisionBody,
   type RevisionMessage,
   type Snapshot,
@@ -17,7 +18,7 @@ import type pg from 'pg'
 import { unavailable, withClient } from './database.ts'
 import { findAnswer, rememberAnswer } from './idempotency.ts'
 import { decideAsking } from './asked.ts'
-import { keepDataKeys, shutProblem } from './data-keys.ts'
+import { keepDataKeys } from './data-keys.ts'
 import { catchUp, type Held, heldOf } from './held.ts'
 import { type Source } from './read.ts'
 import { type HeadRow } from './rows.ts'
@@ -42,23 +43,78 @@ export interface Writer extends Source {
   readonly heldMax: number
 }
 
-interface Done {
-  readonly outcome: WriteOutcome
-  readonly before: Held
-  /** What is held once this is committed; null where there is nothing to commit. */
-  readonly after: Held | null
+/** Where the log ends, as far as this transaction has written it, and what is held of the state. */
+interface At {
+  readonly row: HeadRow
+  readonly held: Held
 }
 
-/** One command in one transaction. Never retried here: only the caller knows whether it may be. */
-export async function writeOnce(writer: Writer, request: WriteRequest): Promise<WriteOutcome> {
+interface Done {
+  readonly outcome: WriteOutcome
+  /** Where it ends then; null where there is nothing to commit. */
+  readonly after: At | null
+}
+
+/** What became of a write: settled one by one, committed together. */
+export type Settled =
+  | { readonly ok: true; readonly outcome: WriteOutcome }
+  | { readonly ok: false; readonly error: unknown }
+
+/**
+ * Commands one after another, each as if it were alone, and one commit for all: none is answered
+ * before. A dry run goes alone, since it is rolled back. Whatever throws undoes all of them.
+ */
+async function writeTogether(
+  writer: Writer,
+  requests: readonly WriteRequest[],
+  progress = { committing: false },
+): Promise<readonly WriteOutcome[]> {
   return withClient(writer.pool, async (client) => {
-    const row = await lockHead(client, writer.fleet)
-    const { outcome, before, after } = await decideUnderLock(writer, client, { request, row })
-    if (after) await commit(writer, client)
+    const { fleet, cache, heldMax } = writer
+    const row = await lockHead(client, fleet)
+    const start: At = { row, held: await catchUp(client, { fleet, cache, heldMax, row }) }
+    let at = start
+    let dirty = false
+    const outcomes: WriteOutcome[] = []
+    for (const request of requests) {
+      const { outcome, after } = await decideUnderLock(writer, client, { request, at })
+      outcomes.push(outcome)
+      at = after ?? at
+      dirty ||= after !== null
+    }
+    progress.committing = dirty
+    if (dirty) await commit(writer, client)
     else await client.query('ROLLBACK')
-    writer.cache = after ?? before
-    return outcome
+    writer.cache = at.held
+    return outcomes
   })
+}
+
+/**
+ * Writes them together; where that fails before its commit by what one of them did, each is written
+ * alone: a decision is pure, and runs again.
+ */
+export async function writeSettled(
+  writer: Writer,
+  requests: readonly WriteRequest[],
+): Promise<readonly Settled[]> {
+  const progress = { committing: false }
+  try {
+    const outcomes = await writeTogether(writer, requests, progress)
+    return outcomes.map((outcome) => ({ ok: true, outcome }))
+  } catch (error) {
+    const failed = { ok: false, error } as const
+    // What may have been committed is not written again.
+    const final = progress.committing || error instanceof DatabaseUnavailable
+    if (requests.length === 1 || final) return requests.map(() => failed)
+  }
+  const settled: Settled[] = []
+  for (const request of requests) {
+    const last = settled.at(-1)
+    const away = last && !last.ok && last.error instanceof DatabaseUnavailable
+    settled.push(...(away ? [last] : await writeSettled(writer, [request])))
+  }
+  return settled
 }
 
 /**
@@ -93,36 +149,47 @@ async function commit(writer: Writer, client: pg.ClientBase): Promise<void> {
 async function decideUnderLock(
   writer: Writer,
   client: pg.ClientBase,
-  { request, row }: { readonly request: WriteRequest; readonly row: HeadRow },
+  { request, at }: { readonly request: WriteRequest; readonly at: At },
 ): Promise<Done> {
-  const { fleet, cache, heldMax } = writer
-  const before = await catchUp(client, { fleet, cache, heldMax, row })
-  const nothing = { before, after: null }
+  const { fleet } = writer
+  const { held, row } = at
 
   // Looked up under the lock, so that of two twins that race the second one finds the first's.
   const idempotency = request.dryRun ? null : request.idempotency
-  const earlier = idempotency && (await findAnswer(client, writer.fleet, idempotency))
-  if (earlier === 'mismatch') return { ...nothing, outcome: MISMATCH }
-  if (earlier) return { ...nothing, outcome: { kind: 'replayed', ...earlier } }
-  const { result, seen } = await decideAsking(client, { fleet, held: before, request })
-  if (!result.ok) return { ...nothing, outcome: { kind: 'refused', refusal: result.error } }
+  const earlier = idempotency && (await findAnswer(client, fleet, idempotency))
+  if (earlier === 'mismatch') return { after: null, outcome: MISMATCH }
+  if (earlier) return { after: null, outcome: { kind: 'replayed', ...earlier } }
+  const { result, seen } = await decideAsking(client, { fleet, held, request })
+  if (!result.ok) return { after: null, outcome: { kind: 'refused', refusal: result.error } }
 
-  const committed =
-    result.value.length === 0
-      ? null
-      : await append(writer, client, { request, before: seen, row, drafts: result.value })
-  const shut = committed && (await shutProblem(client, fleet, committed.body))
-  if (shut) return { ...nothing, outcome: { kind: 'refused', refusal: shut } }
-  const answer = request.present(committed, seen)
-  const revision = committed?.message.revision ?? seen.head.revision
-  if (request.dryRun) return { ...nothing, outcome: { kind: 'unchanged', answer, revision } }
-  if (idempotency) {
-    const at = new Date(writer.clock.nowMs())
-    await rememberAnswer(client, { ...idempotency, fleet: writer.fleet, answer, revision, at })
+  const appending = { request, before: seen, row, drafts: result.value }
+  const appended = result.value.length === 0 ? null : await append(writer, client, appending)
+  if (appended && 'refusal' in appended) {
+    return { after: null, outcome: { kind: 'refused', refusal: appended.refusal } }
   }
-  const kind = committed ? 'committed' : 'unchanged'
-  const after = committed ? heldOf(committed.after, before.large, heldMax) : before
-  return { outcome: { kind, answer, revision }, before, after }
+  const answer = request.present(appended, seen)
+  const revision = appended?.message.revision ?? seen.head.revision
+  if (request.dryRun) return { after: null, outcome: { kind: 'unchanged', answer, revision } }
+  if (idempotency) {
+    const remembered = { ...idempotency, fleet, answer, revision }
+    await rememberAnswer(client, { ...remembered, at: new Date(writer.clock.nowMs()) })
+  }
+  const kind = appended ? 'committed' : 'unchanged'
+  return {
+    outcome: { kind, answer, revision },
+    after: appended ? afterOf(writer, at, appended) : at,
+  }
+}
+
+/** Where the log ends after a revision that was appended to it in this transaction. */
+function afterOf({ heldMax }: Writer, { row, held }: At, { message, body, after }: Committed): At {
+  const next = {
+    ...row,
+    revision: String(message.revision),
+    position: String(Number(row.position) + body.events.length),
+    hash: Buffer.from(message.hash, 'hex'),
+  }
+  return { row: next, held: heldOf(after, held.large, heldMax) }
 }
 
 const MISMATCH: WriteOutcome = {
@@ -182,11 +249,12 @@ async function append(
   { fleet, clock }: Writer,
   client: pg.ClientBase,
   { request, before, row, drafts }: Appending,
-): Promise<Committed> {
+): Promise<Committed | { readonly refusal: Refusal }> {
   const { head } = before
   const events = await numberEvents(client, { fleet, drafts, position: Number(row.position) })
-  const { dataKeys } = request
-  if (dataKeys) await keepDataKeys(client, fleet, { events, dataKeys })
+  const { dataKeys = NO_KEYS } = request
+  const refusal = await keepDataKeys(client, fleet, { before, events, dataKeys })
+  if (refusal) return { refusal }
   const { message, body } = await appendAfter(client, {
     ...{ fleet, head, events, intent: request.intent },
     at: new Date(clock.nowMs()),
@@ -198,6 +266,7 @@ function undoneBy({ undoesAfter: after }: Intent, through: number): Pick<Revisio
   return after === undefined ? {} : { undoes: { after, through } }
 }
 
+const NO_KEYS: ReadonlyMap<string, string> = new Map()
 const NONE: ReadonlyMap<Draft, number> = new Map()
 const LAST_VERSIONS = `SELECT max(e.version) AS version
   FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS draft (resource, id, nth)
