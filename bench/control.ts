@@ -53,6 +53,19 @@ export async function control(say: Say, sizes: Sizes): Promise<readonly Figure[]
   }
 }
 
+/** The log alone: whether it ever has a gap or a fork, however many write and roll back. */
+export async function revisions(say: Say, sizes: Sizes): Promise<readonly Figure[]> {
+  const dataDir = makeDataDir()
+  const postgres = await startEmbeddedPostgres({ dataDir: dataDir.path, password: 'bench-only' })
+  try {
+    await migrate(postgres.url, findMigrations(import.meta.url))
+    return await revisionsOf(postgres.url, sizes, say)
+  } finally {
+    await postgres.stop()
+    dataDir.remove()
+  }
+}
+
 async function fill(url: string, sizes: Sizes): Promise<readonly Figure[]> {
   const store = await openLog(url, FLEET)
   const startMs = performance.now()
@@ -243,6 +256,7 @@ async function askMuch(plane: ControlPlane, say: Say): Promise<readonly Figure[]
     ['fleet', 'GET', 'fleet', undefined],
     ['status', 'GET', 'status', undefined],
     ['explain', 'POST', 'explain', { model: 'r-1' }],
+    ['plan', 'POST', 'plan', { operations: [{ op: 'delete', resource: 'route', id: 'r-1' }] }],
     ['page of the history', 'GET', 'revisions?limit=100', undefined],
   ] as const
   const figures: Figure[] = []

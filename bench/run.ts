@@ -5,13 +5,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { control } from './control.ts'
+import { control, revisions } from './control.ts'
 import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
 import { routing } from './routing.ts'
 import { smoke } from './smoke.ts'
 
-const SUITES: Readonly<Record<string, Suite>> = { smoke, control, routing }
+const SUITES: Readonly<Record<string, Suite>> = { smoke, control, revisions, routing }
 const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
