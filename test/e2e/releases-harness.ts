@@ -93,7 +93,8 @@ export async function startFleet(): Promise<Fleet> {
       ...{ id, fleet: 'default', listen: [listen], masterKey, metricsAccess: OPEN_METRICS },
       labels: id === 'proxy-3' ? { canary: 'yes' } : {},
       dataDir: join(folder, id),
-      ...{ bodyBytesMax: 100_000, usageBytesMax: 1_000_000 },
+      ...{ bodyBytesMax: 100_000, uploadBytesMax: 1_000_000, usageBytesMax: 1_000_000 },
+      ...{ cacheBytesMax: 1_000_000, redisUrl: null, redisAnswerMs: 25 },
       ...{ drainNoticeMs: 0, drainDeadlineMs: 1_000 },
     }
     const proxy = await startProxy(config, { bus, metrics: createMetrics(), ...common })

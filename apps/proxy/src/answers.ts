@@ -14,12 +14,13 @@ import { declaresBody, endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { allows } from './models.ts'
-import { decoded, operationWithModel } from './path-model.ts'
+import { decoded, operationsWithId, operationWithModel } from './path-model.ts'
 import { type Seat } from './seat.ts'
 import { type Upstream } from './upstream.ts'
 
-const OPERATIONS: ReadonlyMap<string, Operation> = new Map(
-  ALL_OPERATIONS.map((operation) => [operation.path, operation]),
+const OPERATIONS: ReadonlyMap<string, readonly Operation[]> = Map.groupBy(
+  ALL_OPERATIONS,
+  ({ path }) => path,
 )
 const MODELS = '/v1/models'
 const GOOGLE_HEADERS = ['x-goog-api-client', 'x-goog-api-key']
@@ -27,7 +28,12 @@ const GEMINI_MODELS = '/v1beta/models'
 
 /** What a path and a method ask for. */
 export type Wanted =
-  | { readonly kind: 'operation'; readonly operation: Operation; readonly pathModel?: string }
+  | {
+      readonly kind: 'operation'
+      readonly operation: Operation
+      readonly pathModel?: string
+      readonly pathId?: string
+    }
   | { readonly kind: 'models' }
   | { readonly kind: 'model'; readonly id: string }
   | { readonly kind: 'health' }
@@ -38,10 +44,12 @@ export type Wanted =
 export function wantedBy(method: string, url: string): Wanted {
   const path = url.split('?', 1)[0] ?? ''
   const found = OPERATIONS.get(path)
-  const asked = found ? { operation: found } : operationWithModel(path)
+  const asked = found ? { operations: found } : (operationWithModel(path) ?? operationsWithId(path))
   if (asked) {
-    const { operation } = asked
-    return method === operation.method ? { kind: 'operation', ...asked } : wrong(operation.method)
+    const { operations, ...named } = asked
+    const operation = operations.find((one) => one.method === method)
+    if (operation) return { kind: 'operation', operation, ...named }
+    return wrong(operations.map((one) => one.method).join(', '))
   }
   const read = readable(path)
   if (!read) return { kind: 'refused', failure: downstream('unknown_path', `there is no ${path}`) }

@@ -16,6 +16,7 @@ import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
 import { type Routing } from './configuration.ts'
 import { Exchange } from './exchange.ts'
 import { type Live } from './live-backend.ts'
+import { ownedOf } from './owned/owned-answer.ts'
 import { ownHeaders } from './own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { type Translation, translationFor } from './translate.ts'
@@ -115,7 +116,7 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
 
 /** Sends the request and relays what comes back, within the policy's times. */
 function exchange(
-  { clock, wheel, metrics, exchanges }: Pipeline,
+  { clock, wheel, metrics, exchanges, ids }: Pipeline,
   passage: Passage,
   { live, routing, translation, asks, facts, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
@@ -123,6 +124,7 @@ function exchange(
   const { timeouts } = asked.route.policy
   const { upstream } = live
   // Made now: while it waits for a connection the backend may get another address or credential.
+  const owns = passage.operation.owned ? ownedOf(ids, passage) : undefined
   const sent = upstreamRequest(passage, { ...asked, live, translation, asks })
   return new Promise((resolve) => {
     const relay = new Exchange({
@@ -180,7 +182,7 @@ function exchange(
         relay.abort(TOO_LATE)
       })
       dispatched = true
-      upstream.dispatch(sent, (translation ?? asks)?.into(relay) ?? relay)
+      upstream.dispatch(sent, (translation ?? asks ?? owns)?.into(relay) ?? relay)
     })
   })
 }

@@ -9,11 +9,13 @@ import { type AnswerCache, type CacheResult } from './cache/answer-cache.ts'
 import { type Recorder } from './cache/recorder.ts'
 import { type BodyBudget } from './body-budget.ts'
 import { type BodyScan } from './body-scan.ts'
+import { type Edit } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
 import { type Exchange } from './exchange.ts'
 import { downstream } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
+import { type OwnedIds } from './owned/owned-ids.ts'
 import { type RecordingProxy } from './request-record.ts'
 import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
@@ -32,6 +34,7 @@ export interface Pipeline {
   readonly accessLog: AccessLog
   readonly usage: Usage
   readonly tokenizer: Tokenizer
+  readonly ids: OwnedIds
   readonly proxy: RecordingProxy
   /** Labels of this proxy. */
   readonly place: Readonly<Record<string, string>>
@@ -52,6 +55,8 @@ export interface Accepted {
   readonly operation: Operation
   /** The model, where the dialect has it in the path. */
   readonly pathModel?: string | undefined
+  /** What the path names of what a backend keeps. */
+  readonly pathId?: string | undefined
   readonly requestId: string
   /** What the guard found, which looks at every request first. */
   readonly unsafe: Failure | undefined
@@ -82,6 +87,10 @@ export interface Passage extends Accepted {
   prompt: { readonly body: Buffer; readonly start: number; readonly end: number } | undefined
   firstByteMs: number | null
   code: FailureCode | null
+  /** `pathId` as its backend knows it. */
+  ownId: string | undefined
+  /** Where a list goes on, by ids as their backend knows them. */
+  cursors?: readonly (readonly [name: string, id: string])[]
   /** The route that was gone on with in place of the one that was asked for. */
   fallback: string | null
 }
@@ -93,6 +102,8 @@ export interface Asked {
   /** Empty where it is an upload. */
   readonly body: Buffer
   readonly upload: Upload | undefined
+  /** Ids as their backend knows them, in place of the client's. */
+  readonly edits?: readonly Edit[]
 }
 
 export const CLIENT_LEFT = downstream('request_timeout', 'the client left')

@@ -5,6 +5,8 @@ import { authenticate } from './authenticate.ts'
 import { served } from './cache/cached.ts'
 import { endUnread } from './end-unread.ts'
 import { downstream, internal, statusOf } from './failures.ts'
+import { narrowed } from './owned/owner-route.ts'
+import { keyOf, ownerIn, passToOwner, UNKNOWN_ID } from './owned/pass-to-owner.ts'
 import { type Accepted, type Passage, type Pipeline } from './passage.ts'
 import { readRequest } from './read-request.ts'
 import { outcomesOf, recordOf } from './request-record.ts'
@@ -46,6 +48,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   const authenticated = authenticate(request.headers, current.table, pipeline.clock.nowMs())
   if (!authenticated.ok) return authenticated.error
   passage.key = authenticated.value
+  if (passage.operation.model === 'none') return passToOwner(pipeline, passage)
   const read = await readRequest(pipeline, passage)
   if (!read.ok) return read.error
   const { model, ...asked } = read.value
@@ -62,8 +65,12 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
     const message = `the key may not use the model ${JSON.stringify(model)}`
     return downstream('key_not_allowed', message)
   }
-  passage.route = route
-  return served(pipeline, passage, { route, ...asked })
+  const named = pipeline.ids.namedIn(body, keyOf(passage))
+  const owner = ownerIn(named)
+  if (!owner.ok) return owner.error
+  passage.route = owner.value === undefined ? route : narrowed(route, owner.value)
+  if (!passage.route) return UNKNOWN_ID
+  return served(pipeline, passage, { route: passage.route, ...asked, edits: named.edits })
 }
 
 function begin({ clock }: Pipeline, accepted: Accepted): Passage {
@@ -84,6 +91,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     attempted: [],
     tokens: TOKENS_UNKNOWN,
     prompt: undefined,
+    ownId: undefined,
     firstByteMs: null,
     code: null,
     fallback: null,

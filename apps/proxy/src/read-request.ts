@@ -43,7 +43,9 @@ export async function readRequest(
   const named = modelInHeader(request)
   if (boundary !== undefined) {
     const bytesMax = pipeline.uploadBytesMax
-    const upload = await readUpload(request, { boundary, named, bytesMax, budget, held })
+    const namesModel = operation.model !== 'none'
+    const limits = { bytesMax, budget, held }
+    const upload = await readUpload(request, { boundary, named, namesModel, ...limits })
     if (!upload.ok) return upload
     const { model } = upload.value
     return ok({ scan: UNSCANNED, body: EMPTY, upload: upload.value, model })
@@ -62,7 +64,7 @@ function unsaid(body: Buffer, named: string): string | undefined {
   return /"model"/i.test(body.toString('latin1')) ? undefined : named
 }
 
-function modelInHeader({ headers }: IncomingMessage): string | undefined {
+export function modelInHeader({ headers }: IncomingMessage): string | undefined {
   const named = headers[MODEL_HEADER]
   if (typeof named !== 'string' || named.length > MODEL_CHARACTERS_MAX) return undefined
   return named === '' ? undefined : named

@@ -24,6 +24,7 @@ import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
 import { createListener } from './listener.ts'
 import { createProxyMetrics, registerGauges } from './metrics.ts'
+import { OwnedIds } from './owned/owned-ids.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
 import { RetryBudgets } from './retry-budgets.ts'
@@ -97,6 +98,7 @@ export async function startDataPlane(
     accessLog,
     usage,
     tokenizer,
+    ids: new OwnedIds(config),
     proxy,
     exchanges,
     metrics: proxyMetrics,
@@ -186,8 +188,8 @@ function requestHandler({ pipeline, ops, state, idPrefix, seat }: Handling) {
     const wanted = wantedBy(method, url)
     const both = { request, response }
     if (wanted.kind === 'operation') {
-      const { operation, pathModel } = wanted
-      return void handle(pipeline, { operation, pathModel, unsafe, requestId, ...both })
+      const { operation, pathModel, pathId } = wanted
+      return void handle(pipeline, { operation, pathModel, pathId, unsafe, requestId, ...both })
     }
     const startMs = clock.monotonicMs()
     response.once('close', () => {

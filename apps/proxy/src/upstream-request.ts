@@ -35,7 +35,7 @@ export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.
     headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
       ['x-request-id', requestId],
       ...(length === undefined ? [] : [['content-length', String(length)] as const]),
-      ...(scan.stream || translation ? READABLE : []),
+      ...(scan.stream || translation || operation.owned ? READABLE : []),
       ...(live.headers.get(translation ? live.traits.dialect.name : operation.dialect) ?? []),
     ]),
     // Ours, by the wheel: undici's own is a second late.
@@ -44,11 +44,13 @@ export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.
   }
 }
 
-function bodyOf(passage: Passage, sending: Sending): Buffer | never {
+function bodyOf(passage: Passage, sending: Sending): Buffer | null {
   const { body, upload, target, translation, asks } = sending
   if (translation) return translation.body
   if (!upload) {
-    const edits = [...naming(passage, sending), ...limiting(passage, sending)]
+    if (passage.operation.bodyless) return null
+    const own = sending.edits ?? NOTHING
+    const edits = [...own, ...naming(passage, sending), ...limiting(passage, sending)]
     return edited(body, asks ? [...edits, asks.edit] : edits)
   }
   const failed = (failure: Parameters<NonNullable<typeof passage.exchange>['abort']>[0]) =>
@@ -62,7 +64,7 @@ function naming(
   { operation }: Passage,
   { scan: { model }, body, target }: Pick<Sending, 'scan' | 'body' | 'target'>,
 ): readonly Edit[] {
-  if (operation.model === 'path') return NOTHING
+  if (operation.model !== 'body') return NOTHING
   if (model) {
     return model.value === target.model
       ? NOTHING

@@ -13,13 +13,16 @@ export interface Operation {
   readonly name: string
   /** Name of the dialect whose path it is. */
   readonly dialect: DialectName
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   /** The path as clients write it: `/v1/chat/completions`. */
   readonly path: string
   /** The path at backends, where it is another one. */
   readonly upstream?: string
-  /** Where the model's name stands: a top-level member of the JSON body, or `{model}` in path. */
-  readonly model: 'body' | 'path'
+  /**
+   * Where the model's name stands: a top-level member of the body, or `{model}` in the path;
+   * `none`: it is about something that a backend keeps, which `{id}` in the path may name.
+   */
+  readonly model: 'body' | 'path' | 'none'
   /** Whether `"stream": true` in the body asks for a stream; `always`: the path itself does. */
   readonly streams: boolean | 'always'
   /** Whether it is the dialect's chat, which backends of other dialects can serve translated. */
@@ -34,6 +37,14 @@ export interface Operation {
   readonly repeatable?: boolean
   /** Its servers have no word for the model: none is put into the body. */
   readonly nameless?: boolean
+  /** Its answer names things that the backend keeps and no other has. */
+  readonly owned?: boolean
+  /** It has no body that matters. */
+  readonly bodyless?: boolean
+  /** It tells of everything that a backend keeps, whosever it is. */
+  readonly lists?: boolean
+  /** It may run any model of the backend, which nobody reads here. */
+  readonly anyModel?: boolean
 }
 
 export type DialectName = 'openai' | 'anthropic' | 'gemini'

@@ -157,6 +157,11 @@ export const CODES = {
     remedy: 'Send valid HTTP/1.1 with a JSON object as the body.',
   },
   duplicate_field: { status: 400, plane: 'proxy', remedy: 'Send each top-level field once.' },
+  unknown_id: {
+    status: 404,
+    plane: 'proxy',
+    remedy: 'Use an id that this key was given, while its backend is there.',
+  },
   missing_model: {
     status: 400,
     plane: 'proxy',

@@ -20,6 +20,8 @@ interface Reading extends Limits {
   readonly boundary: string
   /** As a header names it: then nothing is read before the backend is chosen. */
   readonly named: string | undefined
+  /** Whether a model is named at all; else a part of this name is one as any other. */
+  readonly namesModel: boolean
 }
 
 /**
@@ -29,7 +31,7 @@ interface Reading extends Limits {
  */
 export async function readUpload(
   request: IncomingMessage,
-  { boundary, named, bytesMax, budget, held }: Reading,
+  { boundary, named, namesModel, bytesMax, budget, held }: Reading,
 ): Promise<Result<Upload, Failure>> {
   const declared = declaredLength(request)
   const tooLarge = downstream('request_too_large', `the body is over ${bytesMax} bytes`)
@@ -41,7 +43,7 @@ export async function readUpload(
   let found: string | undefined
   let isWhole = false
   try {
-    while (named === undefined && found === undefined && !isWhole) {
+    while (namesModel && named === undefined && found === undefined && !isWhole) {
       const { done, value } = await rest.next()
       if (done) {
         scanner.end()
@@ -60,8 +62,8 @@ export async function readUpload(
   } catch (error) {
     return err(failureOf(error))
   }
-  const model = named ?? found
-  const known = { declared, found: found !== undefined, bytesMax, tooLarge, boundary }
+  const model = namesModel ? (named ?? found) : undefined
+  const known = { namesModel, declared, found: found !== undefined, bytesMax, tooLarge, boundary }
   return ok(new Passing({ model, head, rest: isWhole ? undefined : rest, ...known }))
 }
 
@@ -70,6 +72,7 @@ interface Facts {
   readonly head: readonly Buffer[]
   readonly rest: AsyncIterator<Buffer> | undefined
   readonly declared: number | undefined
+  readonly namesModel: boolean
   /** Whether the body itself named the model. */
   readonly found: boolean
   readonly bytesMax: number
@@ -90,8 +93,8 @@ class Passing implements Upload {
   }
 
   lengthAs(model: string): number | undefined {
-    const { declared, found, model: own = '' } = this.#facts
-    if (declared === undefined || model === own) return declared
+    const { declared, found, model: own = '', namesModel } = this.#facts
+    if (declared === undefined || model === own || !namesModel) return declared
     return found ? declared + Buffer.byteLength(model) - Buffer.byteLength(own) : undefined
   }
 
@@ -118,9 +121,9 @@ class Passing implements Upload {
   }
 
   *#pieces(pieces: ReturnType<MultipartScanner['feed']>, model: string): Generator<Buffer> {
-    const { model: own } = this.#facts
+    const { model: own, namesModel } = this.#facts
     for (const piece of pieces) {
-      if (piece.kind === 'bytes') yield piece.bytes
+      if (piece.kind === 'bytes' || !namesModel) yield piece.bytes
       else if (piece.value !== own) throw new BadMultipart('the body names another model')
       else if (model !== '') yield model === own ? piece.bytes : Buffer.from(model)
     }

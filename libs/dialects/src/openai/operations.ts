@@ -14,6 +14,30 @@ const REPEATABLE: Facts = { ...PLAIN, repeatable: true }
 const UPLOAD: Facts = { ...PLAIN, multipart: true }
 const ends = (...types: string[]) => ({ streamEnd: () => streamEnd(types) })
 
+function kept(method: Operation['method'], path: string, more: Partial<Facts> = {}): Operation {
+  const name = path.slice('/v1/'.length).replace('/{id}', '.id').replace('/', '.')
+  const about = { dialect: 'openai', method, path, model: 'none', ...PLAIN, owned: true } as const
+  const verb = method.toLowerCase()
+  return { ...about, name: `${name}.${verb}`, bodyless: method !== 'POST', ...more }
+}
+
+/** About what a backend keeps: asked there alone, by ids that say where. */
+const OWNED: readonly Operation[] = [
+  kept('GET', '/v1/responses/{id}'),
+  kept('DELETE', '/v1/responses/{id}'),
+  kept('POST', '/v1/responses/{id}/cancel', { bodyless: true }),
+  kept('GET', '/v1/responses/{id}/input_items'),
+  kept('POST', '/v1/files', { multipart: true }),
+  kept('GET', '/v1/files', { lists: true }),
+  kept('GET', '/v1/files/{id}'),
+  kept('DELETE', '/v1/files/{id}'),
+  kept('GET', '/v1/files/{id}/content', { owned: false }),
+  kept('POST', '/v1/batches', { anyModel: true }),
+  kept('GET', '/v1/batches', { lists: true }),
+  kept('GET', '/v1/batches/{id}'),
+  kept('POST', '/v1/batches/{id}/cancel', { bodyless: true }),
+]
+
 /** What passes through byte for byte: only `model` and `stream` of the body are looked at. */
 export const operations: readonly Operation[] = [
   post('chat.completions', '/v1/chat/completions', {
@@ -24,7 +48,7 @@ export const operations: readonly Operation[] = [
   }),
   post('embeddings', '/v1/embeddings', REPEATABLE),
   post('responses', '/v1/responses', {
-    ...{ streams: true, chat: false },
+    ...{ streams: true, chat: false, owned: true },
     ...ends('response.completed', 'response.incomplete', 'response.failed'),
   }),
   post('moderations', '/v1/moderations', REPEATABLE),
@@ -43,4 +67,5 @@ export const operations: readonly Operation[] = [
     ...ends('transcript.text.done'),
   }),
   post('audio.translations', '/v1/audio/translations', UPLOAD),
+  ...OWNED,
 ]
