@@ -19,6 +19,7 @@ import { type Live } from './live-backend.ts'
 import { ownedOf } from './owned/owned-answer.ts'
 import { ownHeaders } from './own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
+import { withPrompts } from './prompts.ts'
 import { type Translation, translationFor } from './translate.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
@@ -55,9 +56,10 @@ interface Chosen {
 export async function attempt(
   pipeline: Pipeline,
   passage: Passage,
-  attempted: Attempted,
+  given: Attempted,
 ): Promise<Outcome> {
-  const { target, routing } = attempted
+  const { target, routing } = given
+  const attempted = withPrompts(passage, given)
   const live = routing.live[target.backend.index]
   if (!live) throw new Error(`no live backend ${target.backend.id}`)
   passage.live = live

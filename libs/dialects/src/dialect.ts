@@ -1,5 +1,6 @@
-import { type Failure, type Kind, type Tokens } from '@signalbox/model'
+import { type Failure, type Kind, type Prompt, type Tokens } from '@signalbox/model'
 import { type ChatCodec } from './codec.ts'
+import { type Json } from './fields.ts'
 import { type StreamEnd } from './openai/stream-end.ts'
 import { type UsageSieve } from './openai/usage-sieve.ts'
 import { type Seen } from './tokens.ts'
@@ -45,6 +46,8 @@ export interface Operation {
   readonly lists?: boolean
   /** It may run any model of the backend, which nobody reads here. */
   readonly anyModel?: boolean
+  /** Its request with a system prompt of the operator's. What is no such request stays as it is. */
+  readonly addPrompt?: (body: Json, prompt: Prompt) => Json
 }
 
 export type DialectName = 'openai' | 'anthropic' | 'gemini'

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { durationMs, durationS, labels, strict } from './fields.ts'
+import { durationMs, durationS, labels, modelName, resourceId, strict } from './fields.ts'
 
 /** Strategies that this version can pick by. */
 export const STRATEGIES = [
@@ -140,6 +140,26 @@ const deduplication = strict({
   maxBytes: answerBytesMax,
 })
 
+const PROMPTS_MAX = 100
+const prompt = strict({
+  text: z.string().min(1).max(32_768),
+  /** Before or behind the client's own system prompt, or in its place. */
+  mode: z.enum(['prepend', 'append', 'replace']).default('prepend'),
+})
+/** A system prompt that requests get on their way. */
+export type Prompt = Readonly<z.output<typeof prompt>>
+
+const fewPrompts = (all: object) => Object.keys(all).length <= PROMPTS_MAX
+const FEW_PROMPTS = `expected at most ${PROMPTS_MAX}`
+
+/** What chats are told beside what their clients say: all, then by model, then by backend. */
+const prompts = strict({
+  all: prompt.optional(),
+  /** By the name that the client asks for. */
+  models: z.record(modelName, prompt).refine(fewPrompts, FEW_PROMPTS).default({}),
+  backends: z.record(resourceId, prompt).refine(fewPrompts, FEW_PROMPTS).default({}),
+})
+
 export const policySpec = strict({
   strategy: z.enum(STRATEGIES).default('RoundRobin'),
   fallbackStrategy: z.enum(FALLBACK_STRATEGIES).default('RoundRobin'),
@@ -153,6 +173,7 @@ export const policySpec = strict({
   tokens: tokens.prefault({}),
   cache: cache.prefault({}),
   deduplication: deduplication.prefault({}),
+  prompts: prompts.prefault({}),
   labels: labels.default({}),
 }).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
   path: ['hashOn'],

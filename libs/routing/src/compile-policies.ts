@@ -32,7 +32,8 @@ function withDefaults(spec: PolicySpec): PolicySpec {
   const tokens = { ...DEFAULT_POLICY.tokens, ...spec.tokens }
   const cache = { ...DEFAULT_POLICY.cache, ...spec.cache }
   const deduplication = { ...DEFAULT_POLICY.deduplication, ...spec.deduplication }
-  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens, cache, deduplication }
+  const prompts = { ...DEFAULT_POLICY.prompts, ...spec.prompts }
+  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens, cache, deduplication, prompts }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */

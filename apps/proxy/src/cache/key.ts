@@ -37,7 +37,7 @@ function routeOf(route: CompiledRoute): string {
     tier.targets.map(({ backend, model }) => [backend.id, backend.revision, model]),
   )
   const made = createHash('sha256')
-    .update(JSON.stringify([route.id, targets, route.policy.translation]))
+    .update(JSON.stringify([route.id, targets, route.policy.translation, route.policy.prompts]))
     .digest('base64')
   routes.set(route, made)
   return made

@@ -1,6 +1,7 @@
 import { type Operation } from '../dialect.ts'
+import { addPrompt } from './prompts.ts'
 
-type Facts = Pick<Operation, 'streams' | 'chat' | 'repeatable'>
+type Facts = Pick<Operation, 'streams' | 'chat' | 'repeatable' | 'addPrompt'>
 
 const ROOT = '/v1beta/models/{model}'
 
@@ -16,11 +17,11 @@ function post(name: string, verb: string, facts: Facts): readonly Operation[] {
 }
 
 export const operations: readonly Operation[] = [
-  ...post('generateContent', 'generateContent', { streams: false, chat: true, repeatable: true }),
+  ...post('generateContent', 'generateContent', {
+    ...{ streams: false, chat: true, repeatable: true, addPrompt },
+  }),
   ...post('streamGenerateContent', 'streamGenerateContent', {
-    streams: 'always',
-    chat: true,
-    repeatable: true,
+    ...{ streams: 'always', chat: true, repeatable: true, addPrompt },
   }),
   ...post('countTokens', 'countTokens', { streams: false, chat: false, repeatable: true }),
 ]

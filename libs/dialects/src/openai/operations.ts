@@ -1,4 +1,5 @@
 import { type Operation } from '../dialect.ts'
+import { addInstructions, addPrompt } from './prompts.ts'
 import { streamEnd } from './stream-end.ts'
 import { usageSieve } from './usage-sieve.ts'
 
@@ -41,14 +42,14 @@ const OWNED: readonly Operation[] = [
 /** What passes through byte for byte: only `model` and `stream` of the body are looked at. */
 export const operations: readonly Operation[] = [
   post('chat.completions', '/v1/chat/completions', {
-    ...{ streams: true, chat: true, usageSieve, repeatable: true },
+    ...{ streams: true, chat: true, usageSieve, repeatable: true, addPrompt },
   }),
   post('completions', '/v1/completions', {
     ...{ streams: true, chat: false, usageSieve, repeatable: true },
   }),
   post('embeddings', '/v1/embeddings', REPEATABLE),
   post('responses', '/v1/responses', {
-    ...{ streams: true, chat: false, owned: true },
+    ...{ streams: true, chat: false, owned: true, addPrompt: addInstructions },
     ...ends('response.completed', 'response.incomplete', 'response.failed'),
   }),
   post('moderations', '/v1/moderations', REPEATABLE),
