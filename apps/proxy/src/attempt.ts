@@ -128,6 +128,7 @@ function exchange(
   // Made now: while it waits for a connection the backend may get another address or credential.
   const owns = passage.operation.owned ? ownedOf(ids, passage) : undefined
   const sent = upstreamRequest(passage, { ...asked, live, translation, asks })
+  const own = ownHeaders(passage, { routing, backend: live.id })
   return new Promise((resolve) => {
     const relay = new Exchange({
       dialect: dialectNamed(passage.operation.dialect),
@@ -135,10 +136,7 @@ function exchange(
       response,
       clock,
       requestId: passage.requestId,
-      ownHeaders: [
-        ...ownHeaders(passage, { routing, backend: live.id }),
-        ...(translation?.ownHeaders ?? []),
-      ],
+      ownHeaders: own.concat(translation?.ownHeaders ?? []),
       recorder: passage.recorder,
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
