@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { type RunningAdminApi, startAdminApi } from '@signalbox/admin-api'
 import { createHub, type HubBus } from '@signalbox/bus'
 import { createMetrics, OPEN_METRICS, silentLog, systemClock } from '@signalbox/host'
-import { type RunningProxy, startProxy } from '@signalbox/proxy'
+import { readProxyConfig, type RunningProxy, startProxy } from '@signalbox/proxy'
 import { openStore } from '@signalbox/store'
 import { eventually, freshDatabase } from '@signalbox/testing'
 
@@ -89,14 +89,14 @@ export async function startFleet(): Promise<Fleet> {
     }
   const start = async (id: string) => {
     const bus = hub.connect()
-    const config = {
-      ...{ id, fleet: 'default', listen: [listen], masterKey, metricsAccess: OPEN_METRICS },
-      labels: id === 'proxy-3' ? { canary: 'yes' } : {},
-      dataDir: join(folder, id),
-      ...{ bodyBytesMax: 100_000, uploadBytesMax: 1_000_000, usageBytesMax: 1_000_000 },
-      ...{ cacheBytesMax: 1_000_000, redisUrl: null, redisAnswerMs: 25 },
-      ...{ drainNoticeMs: 0, drainDeadlineMs: 1_000 },
-    }
+    const config = readProxyConfig({
+      SIGNALBOX_PROXY_ID: id,
+      SIGNALBOX_PROXY_LISTEN: '127.0.0.1:0',
+      SIGNALBOX_PROXY_LABELS: id === 'proxy-3' ? 'canary=yes' : 'canary=no',
+      SIGNALBOX_DATA_DIR: join(folder, id),
+      SIGNALBOX_MASTER_KEY: Buffer.from(masterKey).toString('base64'),
+      SIGNALBOX_DRAIN_NOTICE: '0s',
+    })
     const proxy = await startProxy(config, { bus, metrics: createMetrics(), ...common })
     proxies.set(id, { proxy, bus, url: urlOf(proxy.addresses[0]) })
   }

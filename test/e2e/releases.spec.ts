@@ -188,6 +188,41 @@ it(
 )
 
 it(
+  'brings a credential to who takes part and to who does not, and does not let go of one',
+  async () => {
+    good.requireCredential('key-of-the-backend')
+    const { url } = good
+    const spec = { kind: 'openai-compatible', url, models: ['m2'], apiKey: 'key-of-the-backend' }
+    good.setModels(['m1', 'm2'])
+    await fleet.call('POST', 'backends?wait=20s', { id: 'b2', spec })
+    const change = (more: object) => [{ op: 'patch', resource: 'backend', id: 'b2', spec: more }]
+    const stages = [{ labels: { canary: 'yes' }, bake: '1h' }]
+    for (const gone of [{ apiKey: 'another-key' }, { credential: null }]) {
+      const refused = await fleet.call('POST', 'releases', { operations: change(gone), stages })
+      expect([refused.status, refused.json.code]).toEqual([422, 'validation_failed'])
+    }
+    const operations = change({ weight: 7, apiKey: 'key-of-the-backend' })
+    const begun = await fleet.call('POST', 'releases?wait=20s', { operations, stages })
+    expect([begun.status, begun.json.id]).toEqual([201, 'release-4'])
+    await fleet.stopProxy('proxy-1')
+    await fleet.startProxy('proxy-1')
+    await eventually(() => fleet.state('proxy-1')?.received === 4)
+    const asked = () => Promise.all(PROXIES.map((id) => fleet.chat(id, 'm2')))
+    expect((await asked()).map(({ status, revision }) => [status, revision])).toEqual([
+      [200, 3],
+      [200, 3],
+      [200, 4],
+    ])
+    const back = await fleet.call('POST', 'releases/release-4/rollback?wait=20s', {})
+    expect([back.status, back.json.state]).toEqual([200, 'rolled-back'])
+    expect((await asked()).map(({ status, revision }) => [status, revision])).toEqual(
+      Array(3).fill([200, 5]),
+    )
+  },
+  EACH_MS,
+)
+
+it(
   'holds up other changes of what it stages, and nothing else',
   async () => {
     const secret = { id: 's1', spec: { value: 'a-secret-of-the-test', origins: [good.url] } }
