@@ -1,7 +1,9 @@
-import { Controller, Get, Inject, Req, Res } from '@nestjs/common'
+import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common'
 import { type FastifyReply } from 'fastify'
 import { Events } from './events.ts'
 import { type LogEnd } from './fleet.ts'
+import { readPage } from './paging.ts'
+import { refused } from './refused.ts'
 import { presentMember, presentObservation, presentStatus } from './observed.ts'
 import { type AdminRequest, readQuery, readWhole } from './request.ts'
 import { AdminService } from './service.ts'
@@ -53,6 +55,20 @@ export class ObservedController {
       observers: statuses.observations(id).map(presentObservation),
     }))
     return { items, revision }
+  }
+
+  /** When it changed sides, newest first. One that was removed is remembered as long as any. */
+  @Get('status/:backend/history')
+  async history(@Req() request: AdminRequest, @Param('backend') id: string) {
+    const query = readQuery(request, ['limit', 'cursor'])
+    const page = readPage(query, { most: 200, otherwise: 50 })
+    const { store } = this.service.deps
+    const items = await store.transitions.of(id, page)
+    if (items.length === 0 && !(await store.resource('backend', id))) {
+      throw refused('not_found', `there is no backend ${JSON.stringify(id)}`)
+    }
+    const last = items.length === page.limit ? items.at(-1) : undefined
+    return { items, nextCursor: last ? String(last.id) : null }
   }
 
   @Get('events')

@@ -106,7 +106,9 @@ function withExample(parameter: { readonly name: string; readonly in: string }, 
   if (!needed || 'example' in parameter) return { ...parameter }
   const resource = (Object.keys(SAMPLES) as WritableName[]).find((name) => id.endsWith(`_${name}`))
   if (parameter.name === 'id' && resource) return { ...parameter, example: SAMPLES[resource].id }
-  return { ...parameter, example: '1' }
+  const { name, in: where } = parameter
+  const example = name === 'backend' && where === 'path' ? SAMPLES.backend.id : '1'
+  return { ...parameter, example }
 }
 
 /** The codes of the admin API that have this status, without those that cannot come up here. */

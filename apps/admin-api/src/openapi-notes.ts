@@ -247,6 +247,23 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     summary: 'What probes say of every backend',
     answer: { items: [{ ...status, observers: [observation] }], revision: REVISION },
   },
+  get_status_history: {
+    summary: 'When a backend went down or came back, and who said so',
+    answer: {
+      items: [
+        {
+          id: 7,
+          backend: SAMPLES.backend.id,
+          health: 'down',
+          since: AT,
+          at: AT,
+          error: 'connection refused',
+          observers: ['probe-1', 'probe-2'],
+        },
+      ],
+      nextCursor: null,
+    },
+  },
   ...USAGE_NOTES,
   ...RELEASE_NOTES,
   stream_events: {

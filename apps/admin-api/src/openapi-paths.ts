@@ -213,6 +213,14 @@ export const OTHER_PATHS: Json = {
     ],
   ),
   '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),
+  '/admin/v1/status/{backend}/history': read(
+    ['get_status_history', 'observed'],
+    ['When it changed sides, newest first: 200 changes, 30 days at most', { type: 'object' }],
+    [
+      parameter('backend', 'path', text('Its id; a slash in it is written %2F')),
+      ...paging(200, 50),
+    ],
+  ),
   '/admin/v1/events': {
     get: {
       tags: ['observed'],

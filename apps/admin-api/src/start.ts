@@ -46,6 +46,7 @@ import { SecretsController } from './secrets.controller.ts'
 import { AdminService } from './service.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
+import { Transitions } from './transitions.ts'
 import { UsageController } from './usage.controller.ts'
 import { UsageReceiver } from './usage-receiver.ts'
 import { watchRequests } from './watch-requests.ts'
@@ -75,6 +76,7 @@ export async function startAdminApi(
   const { store, bus, clock, log, metrics } = deps
   const fleet = createFleet(clock)
   const statuses = createStatuses(clock)
+  const transitions = new Transitions({ store, statuses, clock, log, metrics })
   const spreads = createSpreads({ clock, metrics })
   const service = new AdminService({ config, store, fleet, spreads, statuses, clock, log })
   const releases = new Releases(service, metrics)
@@ -133,7 +135,7 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      const parts = [releases, publisher, usage, checkpoints, denials, principals]
+      const parts = [releases, publisher, usage, checkpoints, denials, principals, transitions]
       for (const part of parts) await part.stop()
     },
   }

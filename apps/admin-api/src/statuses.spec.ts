@@ -47,3 +47,52 @@ it('the status of a backend is what most of its probes say, beside what each of 
     false,
   ])
 })
+
+describe('the history of a backend', () => {
+  const history = async (query = '') => at.call('GET', `status/b1/history${query}`)
+  const healths = async () =>
+    (await history()).json.items.map((item: { health: string }) => item.health)
+
+  it('has each change of sides, with its reason and who said so, newest first', async () => {
+    await at.add('b1')
+    say('p1', 'ready', { sinceMs: CHECKED_MS })
+    await eventually(async () => (await first()).health === 'ready')
+    say('p1', 'ready', { sinceMs: CHECKED_MS, checkedAtMs: CHECKED_MS + 1 })
+    say('p1', 'down', { sinceMs: CHECKED_MS + 2, checkedAtMs: CHECKED_MS + 2 })
+    await eventually(async () => (await healths()).length === 2)
+    const { items, nextCursor } = (await history()).json
+    expect(items[0]).toEqual({
+      id: expect.any(Number),
+      backend: 'b1',
+      health: 'down',
+      since: new Date(CHECKED_MS + 2).toISOString(),
+      at: expect.any(String),
+      error: 'connection refused',
+      observers: ['p1'],
+    })
+    expect([items[1].health, nextCursor]).toEqual(['ready', null])
+    const page = (await history('?limit=1')).json
+    expect([page.items.length, page.nextCursor]).toEqual([1, String(items[0].id)])
+    const rest = (await history(`?limit=1&cursor=${page.nextCursor}`)).json
+    expect(rest.items).toEqual([items[1]])
+  })
+
+  it('is the same where two admin-api keep it', async () => {
+    const other = await at.again({ masterKey: new Uint8Array(32) })
+    await at.add('b1')
+    say('p1', 'ready')
+    say('p1', 'down', { sinceMs: CHECKED_MS, checkedAtMs: CHECKED_MS + 1 })
+    await eventually(async () => (await healths()).length === 2)
+    // What it still had to keep is kept when it has stopped.
+    await other.stop()
+    expect(await healths()).toEqual(['down', 'ready'])
+  })
+
+  it('is empty for a backend that nobody has seen, and none for one that was never there', async () => {
+    await at.add('b1')
+    expect((await history()).json).toEqual({ items: [], nextCursor: null })
+    const { status, json } = await at.call('GET', 'status/b2/history')
+    expect([status, json.code]).toEqual([404, 'not_found'])
+    expect((await history('?limit=201')).status).toBe(400)
+  })
+})

@@ -22,7 +22,7 @@ export interface Statuses {
   seen(backend: string, revision: number, withinMs: number): Promise<void>
   /** Ends what waits in seen(). */
   end(): void
-  onChange(listener: (status: Status) => void): () => void
+  onChange(listener: (status: Status, before: Status | undefined) => void): () => void
 }
 
 /** The status of each backend, as every proxy makes it out of what the probes say. */
@@ -30,11 +30,12 @@ export function createStatuses(clock: Clock): Statuses {
   const book = new StatusBook()
   const newest = new Map<string, Status>()
   const waits = createWaits(clock)
-  const listeners = new Set<(status: Status) => void>()
+  const listeners = new Set<(status: Status, before: Status | undefined) => void>()
   const take = (verdicts: readonly Status[]) => {
     for (const status of verdicts) {
+      const before = newest.get(status.backend)
       newest.set(status.backend, status)
-      for (const listener of [...listeners]) listener(status)
+      for (const listener of [...listeners]) listener(status, before)
     }
     if (verdicts.length > 0) waits.look()
   }

@@ -25,6 +25,7 @@ import { readBetween, readResourceAt } from './past.ts'
 import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
 import { requestStore } from './requests.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
+import { transitionStore } from './transitions.ts'
 import { readWhole } from './verify.ts'
 import { createWriteQueue } from './write-queue.ts'
 import { createWriteTrain } from './write-train.ts'
@@ -67,6 +68,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 
   return {
     requests: requestStore({ pool: requestPool, fleet }),
+    transitions: transitionStore({ pool: requestPool, fleet }),
     head: () => readHead(reader),
     snapshot: (asOf, only) =>
       readSnapshot(reader, { ...(asOf === undefined ? {} : { asOf }), ...(only ? { only } : {}) }),

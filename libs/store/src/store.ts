@@ -16,6 +16,7 @@ import {
 import { type Concern } from './concerning.ts'
 import { type Between, type Past } from './past.ts'
 import { type RequestStore } from './requests.ts'
+import { type TransitionStore } from './transitions.ts'
 
 /**
  * Postgres did not answer, or not in time. Nothing was written, unless the message says that the
@@ -208,6 +209,8 @@ export interface Page<Name extends ResourceName = ResourceName> {
 export interface Store {
   /** Records of requests: no part of the log, on connections of their own. */
   readonly requests: RequestStore
+  /** When backends changed sides; beside the log as well. */
+  readonly transitions: TransitionStore
   /** Where the log ends now. */
   head(): Promise<Head>
   /** One command in one transaction: lock, load, decide, append, project, remember, commit. */

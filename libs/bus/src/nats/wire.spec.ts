@@ -176,13 +176,16 @@ describe('a status table on the wire', () => {
     expect(read).toEqual(statuses)
   })
 
-  it.each([{ health: 'fine' }, { models: [1] }, { latencyMs: '1' }, { backend: null }])(
-    'is refused with %j',
-    (wrong) => {
-      const table = { observer: 'o', statuses: [{ ...status('a'), ...wrong }] }
-      expect(readStatusTable(json(table))).toBeUndefined()
-    },
-  )
+  it.each([
+    { health: 'fine' },
+    { models: [1] },
+    { latencyMs: '1' },
+    { backend: null },
+    { sinceMs: 1e300 },
+  ])('is refused with %j', (wrong) => {
+    const table = { observer: 'o', statuses: [{ ...status('a'), ...wrong }] }
+    expect(readStatusTable(json(table))).toBeUndefined()
+  })
 })
 
 describe('subjects', () => {

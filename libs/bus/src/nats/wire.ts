@@ -142,7 +142,8 @@ function isStatus(value: unknown): boolean {
     typeof status?.backend === 'string' &&
     typeof status.observer === 'string' &&
     HEALTHS.includes(status.health) &&
-    [status.sinceMs, status.checkedAtMs, status.revision].every(isCount) &&
+    [status.sinceMs, status.checkedAtMs].every(isTime) &&
+    isCount(status.revision) &&
     (status.latencyMs === null || typeof status.latencyMs === 'number') &&
     (status.error === null || typeof status.error === 'string') &&
     (status.models === null || isTexts(status.models))
@@ -208,6 +209,11 @@ function decodeText(bytes: Uint8Array, bytesMax: number): string | undefined {
 
 function isCount(value: unknown): boolean {
   return typeof value === 'number' && Number.isFinite(value) && value >= 0
+}
+
+/** What a Date can hold: of anything more a reader could make no text. */
+function isTime(value: unknown): boolean {
+  return isCount(value) && Number(value) <= 8.64e15
 }
 
 function isTexts(value: unknown): boolean {
