@@ -38,7 +38,13 @@ export interface ProcessFleet {
   /** The first or second proxy; on `dataDir` instead of its own where that is given. */
   startProxy(index: number, dataDir?: string): Promise<Started>
   /** All of it; answers when everybody is ready and known to the admin API. */
-  startAll(): Promise<{ readonly admin: Started; readonly proxies: readonly Started[] }>
+  startAll(): Promise<{
+    readonly admin: Started
+    readonly probe: Started
+    readonly proxies: readonly Started[]
+  }>
+  /** Where a proxy listens: host:port. */
+  address(index: number): string
   /** A path without a leading slash is below /admin/v1. Fails where the answer takes too long. */
   call(method: string, path: string, body?: unknown): Promise<Called>
   /** Of a proxy. */
@@ -100,7 +106,7 @@ export async function createFleet(options: FleetOptions): Promise<ProcessFleet> 
   return {
     ...{ folder, call, startAdmin, startProbe, startProxy },
     startAll: async () => {
-      const [api, , ...started] = await Promise.all([
+      const [api, prober, ...started] = await Promise.all([
         startAdmin(),
         startProbe(),
         ...proxies.map((_, index) => startProxy(index)),
@@ -116,8 +122,9 @@ export async function createFleet(options: FleetOptions): Promise<ProcessFleet> 
         },
         { timeoutMs: 180_000 },
       )
-      return { admin: api, proxies: started }
+      return { admin: api, probe: prober, proxies: started }
     },
+    address: (index) => at(proxies[index]),
     get: (index, path) => send(`http://${at(proxies[index])}${path}`, {}),
     chat: (index, model, more = {}) =>
       fetch(`http://${at(proxies[index])}/v1/chat/completions`, {
