@@ -2,7 +2,7 @@ import { type KindTraits, kindTraits, upstreamOrigin, upstreamPath } from '@sign
 import { type MasterKeys, openSealed } from '@signalbox/host'
 import { type BackendSpec, type Resource } from '@signalbox/model'
 import { type CompiledCredential, type ProbeResult } from '@signalbox/routing'
-import { Pool } from 'undici'
+import { Client } from 'undici'
 
 /** What one look at a backend found. Never throws, never holds a body. */
 export interface Checked {
@@ -22,7 +22,6 @@ export interface Checker {
 
 /** A list of models may have thousands of names; more than this is not one. */
 const BODY_BYTES_MAX = 4_194_304
-const CONNECTIONS = 2
 /** Without the credential a request could succeed only by accident: none is sent. */
 const LOCKED: Checked = {
   result: 'unable',
@@ -47,12 +46,12 @@ export interface CheckerOptions extends MasterKeys {
   readonly monotonicMs: () => number
 }
 
-/** Looks at one backend by requests that cost no tokens. Holds at most two connections to it. */
+/** Looks at one backend by requests that cost no tokens. Holds one connection to it. */
 export function createChecker(options: CheckerOptions): Checker {
   const { backend, monotonicMs } = options
   const { spec } = backend
   const traits = kindTraits(spec.kind)
-  const pool = openPool(spec)
+  const client = openClient(spec)
   const headers = headersFor(options, traits)
   const healthPath = spec.health.path ?? traits.healthPath
 
@@ -60,7 +59,7 @@ export function createChecker(options: CheckerOptions): Checker {
     check: async () => {
       if (!headers) return LOCKED
       const look = (path: string) =>
-        ask(pool, { path: upstreamPath(spec.url, path), headers, spec })
+        ask(client, { path: upstreamPath(spec.url, path), headers, spec })
       const startMs = monotonicMs()
       const health = await look(healthPath)
       const latencyMs = monotonicMs() - startMs
@@ -71,14 +70,13 @@ export function createChecker(options: CheckerOptions): Checker {
       const list = healthPath === traits.discoveryPath ? health : await look(traits.discoveryPath)
       return { result, error, latencyMs, models: readModels(list, traits) }
     },
-    close: () => pool.destroy(),
+    close: () => client.destroy(),
   }
 }
 
-function openPool(spec: BackendSpec): Pool {
+function openClient(spec: BackendSpec): Client {
   const { verify, caPem, serverName } = spec.tls
-  return new Pool(upstreamOrigin(spec.url), {
-    connections: CONNECTIONS,
+  return new Client(upstreamOrigin(spec.url), {
     pipelining: 1,
     allowH2: false,
     connect: {
@@ -114,11 +112,11 @@ interface Asked {
   readonly spec: BackendSpec
 }
 
-async function ask(pool: Pool, { path, headers, spec }: Asked): Promise<Answer> {
+async function ask(client: Client, { path, headers, spec }: Asked): Promise<Answer> {
   const { timeoutMs } = spec.health
   try {
     const signal = AbortSignal.timeout(timeoutMs)
-    const answer = await pool.request({ method: 'GET', path, headers, signal })
+    const answer = await client.request({ method: 'GET', path, headers, signal })
     const parts: Buffer[] = []
     let bytes = 0
     for await (const part of answer.body as AsyncIterable<Buffer>) {

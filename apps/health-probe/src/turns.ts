@@ -3,7 +3,7 @@ import { type Cancel, type Clock } from '@signalbox/host'
 /** Looks that are in their first SLOW_MS at once: what one event loop does without a queue. */
 export const FAST_MAX = 128
 /** After so long a look waits for its backend; it no longer keeps others from beginning. */
-export const SLOW_MS = 250
+export const SLOW_MS = 100
 /** Looks under way at once, however slow: each holds a connection. */
 export const ALL_MAX = 4_096
 
@@ -54,7 +54,8 @@ export function createTurns(clock: Clock): Turns {
     if (next === waiting.length) waiting.length = next = 0
     const [oldestMs] = fast.values()
     if (next === waiting.length || cancel || oldestMs === undefined) return
-    cancel = clock.after(SLOW_MS - (clock.monotonicMs() - oldestMs), () => {
+    const restMs = Math.max(0, SLOW_MS - (clock.monotonicMs() - oldestMs))
+    cancel = clock.after(restMs, () => {
       cancel = null
       give()
     })
