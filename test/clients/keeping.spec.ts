@@ -1,6 +1,12 @@
 // OpenAI's package and what backends keep: two of them, and each is asked for its own.
 import { createHash } from 'node:crypto'
-import { type Kept, type MockBackend, speakKeeping, startMockBackend } from '@signalbox/testing'
+import {
+  eventually,
+  type Kept,
+  type MockBackend,
+  speakKeeping,
+  startMockBackend,
+} from '@signalbox/testing'
 import OpenAI, { toFile } from 'openai'
 import { apply, backend, base, proxy, start, useProxy } from '../../apps/proxy/src/proxy-harness.ts'
 
@@ -30,6 +36,7 @@ describe('files and batches', () => {
     expect(file.id).toMatch(/^file-two_sbx_[\w-]{22}_b2$/)
     await proxy.stop()
     await start({ id: 'p2' })
+    await eventually(() => proxy.configuration.current() !== undefined)
     const { files } = client()
     expect((await files.retrieve(file.id)).id).toBe(file.id)
     expect(await (await files.content(file.id)).text()).toBe('{"id":"file-two"}\n')

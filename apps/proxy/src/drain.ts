@@ -2,8 +2,8 @@ import { type Server } from 'node:http'
 import { type Clock } from '@signalbox/host'
 import { type Bag } from './bag.ts'
 import { type ProxyConfig } from './config.ts'
-import { type Exchange } from './exchange.ts'
 import { internal } from './failures.ts'
+import { type Abortable } from './realtime/realtime.ts'
 
 const IDLE_POLL_MS = 50
 /** For the error events to leave. */
@@ -13,7 +13,7 @@ export interface Draining {
   readonly config: Pick<ProxyConfig, 'drainNoticeMs' | 'drainDeadlineMs'>
   readonly clock: Clock
   readonly servers: readonly Server[]
-  readonly exchanges: Bag<Exchange>
+  readonly exchanges: Bag<Abortable>
   /** Whether any request is not yet answered to its last byte. */
   readonly busy: () => boolean
 }

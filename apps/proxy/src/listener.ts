@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type Socket } from 'node:net'
 import { openai } from '@signalbox/dialects'
 import { downstream } from './failures.ts'
+import { isRealtime } from './realtime/realtime.ts'
 
 const HEADER_BYTES_MAX = 16_384
 /** headersTimeout below requestTimeout and frequent checks, or Node applies neither in time. */
@@ -31,6 +32,7 @@ export function createListener(bytesMax: BytesMax, serve: OnRequest): Server {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // The guard looks for it, and answers in the API's shape.
     requireHostHeader: false,
+    shouldUpgradeCallback: isRealtime,
   })
   server.maxHeadersCount = HEADERS_MAX
   server.on('request', onRequest)

@@ -16,6 +16,7 @@ import { downstream } from './failures.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
 import { type OwnedIds } from './owned/owned-ids.ts'
+import { type Abortable } from './realtime/realtime.ts'
 import { type RecordingProxy } from './request-record.ts'
 import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
@@ -46,7 +47,7 @@ export interface Pipeline {
   readonly retryBudgets: RetryBudgets
   readonly answers: AnswerCache
   /** Attempts under way, for the drain. */
-  readonly exchanges: Bag<Exchange>
+  readonly exchanges: Bag<Abortable>
 }
 
 export interface Accepted {

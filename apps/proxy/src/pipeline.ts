@@ -48,6 +48,9 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   const authenticated = authenticate(request.headers, current.table, pipeline.clock.nowMs())
   if (!authenticated.ok) return authenticated.error
   passage.key = authenticated.value
+  if (passage.operation.websocket) {
+    return downstream('upgrade_required', 'expected a WebSocket: upgrade: websocket')
+  }
   if (passage.operation.model === 'none') return passToOwner(pipeline, passage)
   const read = await readRequest(pipeline, passage)
   if (!read.ok) return read.error

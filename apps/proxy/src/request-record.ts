@@ -17,7 +17,10 @@ export interface Settled {
 }
 
 /** What is kept of a request that is over. No header, no prompt, no answer, no secret. */
-export function recordOf(passage: Passage, { proxy, status, durationMs }: Settled): RequestRecord {
+export function recordOf(
+  passage: Omit<Passage, 'response'>,
+  { proxy, status, durationMs }: Settled,
+): RequestRecord {
   const { attempted } = passage
   return {
     id: proxy.nextRecordId(),
@@ -43,7 +46,7 @@ export function recordOf(passage: Passage, { proxy, status, durationMs }: Settle
 }
 
 /** How each attempt ended: backend and outcome. */
-export function outcomesOf({ attempted }: Passage): readonly string[] {
+export function outcomesOf({ attempted }: Pick<Passage, 'attempted'>): readonly string[] {
   return attempted.flatMap(({ backend, outcome }) =>
     backend === null ? [] : [`${backend} ${outcome}`],
   )

@@ -1,4 +1,5 @@
-import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type Duplex } from 'node:stream'
 import { type Bus } from '@signalbox/bus'
 import {
   answerOps,
@@ -19,7 +20,7 @@ import { AnswerCache } from './cache/answer-cache.ts'
 import { type ProxyConfig } from './config.ts'
 import { Configuration } from './configuration.ts'
 import { drain } from './drain.ts'
-import { type Exchange } from './exchange.ts'
+import { internal } from './failures.ts'
 import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
 import { createListener } from './listener.ts'
@@ -27,6 +28,7 @@ import { createProxyMetrics, registerGauges } from './metrics.ts'
 import { OwnedIds } from './owned/owned-ids.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
+import { type Abortable, serveRealtime } from './realtime/realtime.ts'
 import { RetryBudgets } from './retry-budgets.ts'
 import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
@@ -68,7 +70,7 @@ export async function startDataPlane(
   seat: Seat,
 ): Promise<RunningProxy> {
   const { clock, random, log, metrics } = deps
-  const exchanges = new Bag<Exchange>()
+  const exchanges = new Bag<Abortable>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const proxyMetrics = createProxyMetrics(metrics)
   const { ejected: onEjected, forget: onRemoved } = proxyMetrics
@@ -111,10 +113,8 @@ export async function startDataPlane(
   }
   const ops = opsOf(pipeline, seat, { metrics, metricsAccess: config.metricsAccess })
   const idPrefix = `${config.id}-${boot}`
-  const onRequest = requestHandler({ pipeline, ops, state, idPrefix, seat })
-  const { servers, addresses } = await seat.open(() =>
-    createListener((type) => bytesMaxOf(pipeline, type), onRequest),
-  )
+  const handling = { pipeline, ops, state, idPrefix, seat }
+  const { servers, addresses } = await seat.open(() => serverOf(handling))
   log.info({ addresses, id: config.id }, 'proxy listens')
 
   return {
@@ -146,6 +146,28 @@ function answersOf(
   const { redisUrl: url, redisAnswerMs: answerMs, fleet, masterKey, cacheBytesMax } = config
   const shared = url === null ? null : { url, answerMs, fleet, masterKey, log }
   return new AnswerCache({ clock, metrics, bytesMax: cacheBytesMax / workers, shared })
+}
+
+/** Sockets that leave HTTP: only those that createListener() lets through. */
+function upgradeHandler(pipeline: Pipeline, state: State, idPrefix: string) {
+  return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const { url = '', headers, httpVersion, rawHeaders } = request
+    state.requests++
+    state.inFlight++
+    const requestId =
+      saneRequestId(headers['x-request-id']) ?? `${idPrefix}-${state.requests.toString(ID_RADIX)}`
+    const shutting = state.draining ? internal('draining', 'the proxy shuts down') : undefined
+    const unsafe = guard({ httpVersion, url, rawHeaders }) ?? shutting
+    const knocking = { request, socket, head, requestId, unsafe }
+    void serveRealtime(pipeline, knocking, () => state.inFlight--)
+  }
+}
+
+function serverOf(handling: Handling): Server {
+  const { pipeline, state, idPrefix } = handling
+  const bytesMax = (type: string | undefined) => bytesMaxOf(pipeline, type)
+  const server = createListener(bytesMax, requestHandler(handling))
+  return server.on('upgrade', upgradeHandler(pipeline, state, idPrefix))
 }
 
 function bytesMaxOf(pipeline: Pipeline, contentType: string | undefined): number {

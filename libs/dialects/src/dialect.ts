@@ -42,6 +42,8 @@ export interface Operation {
   readonly owned?: boolean
   /** It has no body that matters. */
   readonly bodyless?: boolean
+  /** Its connection becomes a WebSocket; the query names the model. */
+  readonly websocket?: boolean
   /** It tells of everything that a backend keeps, whosever it is. */
   readonly lists?: boolean
   /** It may run any model of the backend, which nobody reads here. */

@@ -162,6 +162,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Use an id that this key was given, while its backend is there.',
   },
+  upgrade_required: {
+    status: 426,
+    plane: 'proxy',
+    remedy: 'Connect to this path by a WebSocket.',
+  },
   missing_model: {
     status: 400,
     plane: 'proxy',

@@ -68,5 +68,9 @@ export const operations: readonly Operation[] = [
     ...ends('transcript.text.done'),
   }),
   post('audio.translations', '/v1/audio/translations', UPLOAD),
+  {
+    ...{ name: 'realtime', dialect: 'openai', method: 'GET', path: '/v1/realtime' },
+    ...{ model: 'none', bodyless: true, websocket: true, ...PLAIN },
+  },
   ...OWNED,
 ]
