@@ -74,7 +74,7 @@ describe('the command', () => {
 
   it.each([
     [['control', '--keys', 'many'], /--keys is "many", no size/],
-    [['nope'], /there is no suite nope; one of smoke, control, routing/],
+    [['nope'], /there is no suite nope; one of smoke, control, /],
     [['--baseline', '../x'], /is no name/],
     [['smoke', '--baseline', 'never-saved'], /there is no baseline never-saved of smoke/],
     [['--save-baseline', 'a', '--baseline', 'b'], /save a baseline, or compare/],
