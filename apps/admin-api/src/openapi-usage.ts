@@ -35,6 +35,7 @@ export const USAGE_SCHEMAS: Json = {
     ...{ code: orNull('string'), durationMs: number, firstByteMs: orNull('number') },
     attempts: listOf(object(attempt)),
     tokens: object({ ...counts, estimated }),
+    costUsd: orNull('number'),
   }),
   ExplainedRequest: object({
     request: ref('Request'),
@@ -87,6 +88,8 @@ export const USAGE_SCHEMAS: Json = {
     items: listOf(
       object({
         ...Object.fromEntries(USAGE_DIMENSIONS.map((one) => [one, orNull('string')])),
+        costUsd: { ...orNull('number'), description: 'US dollars' },
+        costEstimatedUsd: { ...number, description: 'Of it, guessed: the backend did not count' },
         ...{ requests: whole, errors: whole, tokens, meanMs: number, p95Ms: number },
         estimated: { type: 'integer', description: 'Requests whose tokens are a guess' },
       }),

@@ -48,6 +48,7 @@ import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
 import { Transitions } from './transitions.ts'
 import { UsageController } from './usage.controller.ts'
+import { SpendingTeller } from './spending.ts'
 import { UsageReceiver } from './usage-receiver.ts'
 import { watchRequests } from './watch-requests.ts'
 
@@ -121,6 +122,7 @@ export async function startAdminApi(
   const address = await listenWith(app, config.listen)
   const publisher = startPublisher(deps)
   const usage = new UsageReceiver({ ...deps, retentionDays: config.usageRetentionDays })
+  const spending = new SpendingTeller(deps)
   if (bus.connected()) bus.askAround()
   log.info({ address }, 'admin API listens')
 
@@ -135,7 +137,8 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      const parts = [releases, publisher, usage, checkpoints, denials, principals, transitions]
+      const stored = [usage, spending, checkpoints, denials, principals, transitions]
+      const parts = [releases, publisher, ...stored]
       for (const part of parts) await part.stop()
     },
   }

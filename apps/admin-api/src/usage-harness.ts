@@ -7,7 +7,13 @@ export function recordOf(id: string, more: Partial<RequestRecord> = {}): Request
   return {
     ...{ id, requestId: `r-${id}`, atMs: Date.now(), proxy: 'p1', revision: 1, key: null },
     ...{ operation: 'chat.completions', model: 'm1', route: 'm1', status: 200, code: null },
-    ...{ durationMs: 10, firstByteMs: 5, bytes: 100, tokens: TOKENS_UNKNOWN },
+    ...{
+      durationMs: 10,
+      firstByteMs: 5,
+      bytes: 100,
+      tokens: TOKENS_UNKNOWN,
+      costUsd: null,
+    },
     attempts: [{ backend: 'b1', outcome: 'answered', ms: 9, inputs: null }],
     ...more,
   }

@@ -44,6 +44,14 @@ describe('keys', () => {
     expect((await at.run(['log', '--limit', '1'])).out).toMatch(/lost/)
   })
 
+  it('are made with limits', async () => {
+    const flags = ['--rpm', '60', '--tpm', '100000', '--concurrency', '8', '--budget', '2.5/day']
+    expect((await at.run(['keys', 'create', 'k1', ...flags])).code).toBe(0)
+    const { json } = await at.run(['get', 'key', 'k1', '--json'])
+    expect(json.spec.budget).toEqual({ usd: 2.5, period: 'day', action: 'block' })
+    expect(json.spec.limits).toEqual({ rpm: 60, tpm: 100_000, concurrency: 8 })
+  })
+
   it('are not made by a dry run', async () => {
     const dry = await at.run(['keys', 'create', 'k1', '--dry-run'])
     expect([dry.code, dry.out]).toEqual([0, 'key k1 would be made\n'])
@@ -54,6 +62,10 @@ describe('keys', () => {
     [['keys', 'create'], 2],
     [['keys', 'create', 'no id'], 3],
     [['keys', 'create', 'k', '--expires', 'soon'], 3],
+    [['keys', 'create', 'k', '--rpm', 'many'], 2],
+    [['keys', 'create', 'k', '--budget', 'much'], 2],
+    [['keys', 'create', 'k', '--budget', '5/year'], 3],
+    [['keys', 'create', 'k', '--rpm', '0'], 3],
     [['keys', 'rotate', 'none'], 3],
     [['keys', 'revoke', 'none'], 3],
   ])('are refused: %j', async (args, code) => {

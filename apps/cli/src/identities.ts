@@ -12,6 +12,10 @@ export interface IdentityFlags extends WriteFlags {
   readonly role?: string
   readonly expires?: string
   readonly overlap?: string
+  readonly rpm?: string
+  readonly tpm?: string
+  readonly concurrency?: string
+  readonly budget?: string
 }
 
 interface Shown {
@@ -30,13 +34,38 @@ export async function create(
   if (kind === 'principal' && role === undefined) {
     throw usage('--role is missing', 'Expected --role viewer, operator or admin.')
   }
-  const mine = kind === 'key' ? { owner, routes: route } : { role }
+  const mine =
+    kind === 'key'
+      ? { owner, routes: route, limits: limitsIn(flags), budget: budgetIn(flags) }
+      : { role }
   const body = { id, spec: { name, expiresAt, ...mine } }
   await show(
     context,
     { id, kind, made: 'made' },
     await send(context, { kind, path: '', id, body }, flags),
   )
+}
+
+/** As they were written: what is no number the admin API names. */
+function limitsIn({ rpm, tpm, concurrency }: IdentityFlags): object | undefined {
+  const given = Object.entries({ rpm, tpm, concurrency }).filter(([, text]) => text !== undefined)
+  if (given.length === 0) return undefined
+  return Object.fromEntries(given.map(([name, text]) => [name, numberIn(name, text)]))
+}
+
+/** `50/month`, or `50`. */
+function budgetIn({ budget }: IdentityFlags): object | undefined {
+  if (budget === undefined) return undefined
+  const [usd = '', period] = budget.split('/')
+  if (!/^\d{1,9}(\.\d{1,6})?$/.test(usd)) {
+    throw usage(`--budget is ${JSON.stringify(budget)}`, 'Expected dollars a period: 50/month.')
+  }
+  return { usd: Number(usd), ...(period === undefined ? {} : { period }) }
+}
+
+function numberIn(name: string, text = ''): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text)
+  throw usage(`--${name} is ${JSON.stringify(text)}`, `Expected a number such as --${name} 60.`)
 }
 
 /** Gives it a new token; with an overlap the former one is good for a while. */

@@ -9,6 +9,10 @@ export function addIdentityCommands(program: Command, bind: Bind): void {
   addCreate(keys, bind, 'key')
     .option('--owner <owner>', 'whose it is')
     .option('--route <route...>', 'only for these routes', gather)
+    .option('--rpm <number>', 'requests a minute, in the whole fleet')
+    .option('--tpm <number>', 'tokens a minute')
+    .option('--concurrency <number>', 'requests at a time')
+    .option('--budget <usd/period>', 'US dollars a day, week, month or in total: 50/month')
   addRest(keys, bind, 'key')
   const principals = program
     .command('principals')

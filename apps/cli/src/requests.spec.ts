@@ -15,7 +15,7 @@ beforeAll(async () => {
   at.write('all.yaml', DOCUMENT)
   await at.run(['apply', '-f', 'all.yaml'])
   await report([
-    recordOf('r-1', 'b1', { tokens: { ...TOKENS_UNKNOWN, prompt: 7 } }),
+    recordOf('r-1', 'b1', { tokens: { ...TOKENS_UNKNOWN, prompt: 7 }, costUsd: 0.025 }),
     recordOf('r-2', 'b2', { status: 502, code: 'upstream_failed' }),
   ])
 })
@@ -25,7 +25,14 @@ function recordOf(requestId: string, backend: string, more: Partial<RequestRecor
   return {
     ...{ id: `i-${requestId}`, requestId, atMs: Date.now() - 1_000, proxy: 'p1', revision: 1 },
     ...{ operation: 'chat.completions', key: null, model: 'm', route: 'm', status: 200 },
-    ...{ code: null, durationMs: 10, firstByteMs: 5, bytes: 1, tokens: TOKENS_UNKNOWN },
+    ...{
+      code: null,
+      durationMs: 10,
+      firstByteMs: 5,
+      bytes: 1,
+      tokens: TOKENS_UNKNOWN,
+      costUsd: null,
+    },
     attempts: [{ backend, outcome: more.code ?? 'answered', ms: 9, inputs: null }],
     ...more,
   }
@@ -79,7 +86,9 @@ describe('plan', () => {
 describe('usage and requests', () => {
   it('are told as tables and as JSON', async () => {
     const usage = await at.run(['usage', '--by', 'backend', '--since', '1h'])
-    expect(usage.out).toMatch(/^BACKEND +REQUESTS +ERRORS +PROMPT .*\nb1 +1 +0 +7 +- +10.0 ms/)
+    expect(usage.out).toMatch(
+      /^BACKEND +REQUESTS +ERRORS +PROMPT .* USD .*\nb1 +1 +0 +7 +- +0.0250 +10.0 ms/,
+    )
     const all = await at.run(['usage', '--json'])
     expect(all.json.items).toMatchObject([{ requests: 2, errors: 1 }])
     const list = await at.run(['requests', '--status', '5xx'])

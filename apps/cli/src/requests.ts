@@ -141,6 +141,7 @@ interface Usage {
     readonly errors: number
     readonly meanMs: number
     readonly p95Ms: number
+    readonly costUsd: number | null
     readonly tokens: { readonly prompt: number | null; readonly completion: number | null }
   })[]
   readonly truncated: boolean
@@ -151,17 +152,20 @@ export interface UsageOptions {
   readonly since?: string
 }
 
-/** Requests, errors, tokens and times, added up. */
+const USD_DIGITS = 4
+
+/** Requests, errors, tokens, cost and times, added up. */
 export async function usage(context: Context, { by, since }: UsageOptions): Promise<void> {
   const from = since === undefined ? undefined : sinceOf(since, Date.now())
   const client = await context.client()
   const found = await client.get<Usage>('usage', { groupBy: by, from })
   if (context.json) return context.printJson(found)
   const names = found.groupBy
-  const figures = ['REQUESTS', 'ERRORS', 'PROMPT', 'COMPLETION', 'MEAN', 'P95']
+  const figures = ['REQUESTS', 'ERRORS', 'PROMPT', 'COMPLETION', 'USD', 'MEAN', 'P95']
   const rows = found.items.map((item) => [
     ...names.map((name) => item[name]),
     ...[item.requests, item.errors, item.tokens.prompt, item.tokens.completion],
+    item.costUsd?.toFixed(USD_DIGITS),
     ...[`${rounded(item.meanMs)} ms`, `${rounded(item.p95Ms)} ms`],
   ])
   const head = [...names.map((name) => name.toUpperCase()), ...figures]

@@ -14,7 +14,9 @@ import {
 } from '@signalbox/routing'
 import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
 import { type Routing } from './configuration.ts'
+import { priceOf } from './cost.ts'
 import { Exchange } from './exchange.ts'
+import { usedBy } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { ownedOf } from './owned/owned-answer.ts'
 import { ownHeaders } from './own-headers.ts'
@@ -63,9 +65,11 @@ export async function attempt(
   const live = routing.live[target.backend.index]
   if (!live) throw new Error(`no live backend ${target.backend.id}`)
   passage.live = live
+  passage.price = priceOf(target)
   const translated = translationFor(pipeline, passage, { ...attempted, live })
   if (!translated.ok) return { kind: 'failed', failure: translated.error, begun: false }
   live.inFlight++
+  const spent = pipeline.limits.atBackend(live, attempted)
   const translation = translated.value
   const { breaker } = live
   const probes = beginAttempt(breaker, pipeline.clock.monotonicMs())
@@ -77,6 +81,7 @@ export async function attempt(
     ...{ ...attempted, live, translation, asks, facts },
   })
   live.inFlight--
+  spent?.(outcome.kind === 'failed' && !outcome.begun ? 0 : usedBy(passage))
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
   const cause = endAttempt(breaker, attempted.route.policy, {

@@ -26,7 +26,8 @@ const RESPONSE_ALLOWED = new Set([
   'x-should-retry',
   'x-simulated',
 ])
-const RESPONSE_PREFIXES = ['openai-', 'anthropic-', 'x-ratelimit-']
+const LIMIT_PREFIX = 'x-ratelimit-'
+const RESPONSE_PREFIXES = ['openai-', 'anthropic-', LIMIT_PREFIX]
 const REQUEST_ID_LENGTH_MAX = 128
 const RETRY_AFTER_S_MAX = 60
 const VISIBLE = /^[\x21-\x7e]+$/
@@ -56,8 +57,11 @@ export function requestHeaders(
 
 /** Copies what the client may see of an answer's headers behind `target`. */
 export function addResponseHeaders(target: string[], headers: IncomingHttpHeaders): void {
+  // Ours are there already: how the backend's account stands is not the client's to know then.
+  const ownLimits = target.some((one) => one.startsWith(LIMIT_PREFIX))
   for (const name in headers) {
     if (!allowed(name, RESPONSE_ALLOWED, RESPONSE_PREFIXES)) continue
+    if (ownLimits && name.startsWith(LIMIT_PREFIX)) continue
     const value = headers[name]
     if (Array.isArray(value)) for (const one of value) target.push(name, one)
     else if (value !== undefined) target.push(name, name === 'retry-after' ? capped(value) : value)

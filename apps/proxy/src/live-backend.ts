@@ -49,6 +49,7 @@ export function createLive({ backend, secret }: Binding): Live {
   return {
     id: backend.id,
     inFlight: 0,
+    spentUntilMs: 0,
     eligible: true,
     ewmaMs: 0,
     ewmaAtMs: 0,
@@ -77,6 +78,7 @@ export function rebindLive(live: Live, { backend, secret }: Binding): void {
   const before = live.backend.spec
   const { spec } = backend
   live.backend = backend
+  if (!backend.limits) live.spentUntilMs = 0
   live.removed = false
   live.locked = isLocked(backend, secret)
   const key = upstreamKeyOf(spec, secret)

@@ -1,6 +1,7 @@
 import { Counter, Gauge, gaugesOf, Histogram, type Metrics } from '@signalbox/host'
 import { type Health } from '@signalbox/model'
 import { type Configuration } from './configuration.ts'
+import { type RequestLimits } from './limits.ts'
 import { createDecisionMetrics, type DecisionMetrics } from './decision-metrics.ts'
 
 const SECONDS = [
@@ -98,17 +99,19 @@ export interface Gauged {
   readonly configuration: Configuration
   readonly inFlight: () => number
   readonly bodyBytes: () => number
+  readonly limits: RequestLimits
 }
 
 /** What is read off the live state when somebody scrapes. */
 export function registerGauges(
   metrics: Metrics,
-  { configuration, inFlight, bodyBytes }: Gauged,
+  { configuration, inFlight, bodyBytes, limits }: Gauged,
 ): void {
   const registers = [metrics]
   const gauge = gaugesOf(metrics)
   gauge('active_connections', 'Requests in flight', inFlight)
   gauge('signalbox_request_body_bytes', 'Bytes of request bodies that are held', bodyBytes)
+  registerLimiterGauges(registers, limits)
   const perBackend = (name: string, help: string, read: (facts: BackendFacts) => number) =>
     new Gauge({
       name,
@@ -134,6 +137,23 @@ export function registerGauges(
     (facts) => facts.pending,
   )
   perBackend('signalbox_backend_in_flight', 'Requests at the backend', (facts) => facts.busy)
+}
+
+/** Workers know the same of each other: the most that one knows is what is known. */
+function registerLimiterGauges(registers: Metrics[], limits: RequestLimits): void {
+  const most = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      ...{ name, help, aggregator: 'max', registers },
+      collect() {
+        this.set(read())
+      },
+    })
+  most('signalbox_limiter_holders', 'Keys, routes and others whose limits are counted', () => {
+    return limits.counts().scopes
+  })
+  most('signalbox_limiter_planes', 'Data planes that share limits, as far as known', () => {
+    return limits.counts().planes
+  })
 }
 
 interface BackendFacts {

@@ -1,8 +1,19 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Operation } from '@signalbox/dialects'
 import { type Clock, type Log } from '@signalbox/host'
-import { type AttemptRecord, type Failure, type FailureCode, type Tokens } from '@signalbox/model'
-import { type CompiledKey, type CompiledRoute } from '@signalbox/routing'
+import {
+  type AttemptRecord,
+  type Failure,
+  type FailureCode,
+  type Price,
+  type Tokens,
+} from '@signalbox/model'
+import {
+  type Admission,
+  type CompiledKey,
+  type CompiledRoute,
+  type Refused,
+} from '@signalbox/routing'
 import { type AccessLog } from './access-log.ts'
 import { type Bag } from './bag.ts'
 import { type AnswerCache, type CacheResult } from './cache/answer-cache.ts'
@@ -13,6 +24,7 @@ import { type Edit } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
 import { type Exchange } from './exchange.ts'
 import { downstream } from './failures.ts'
+import { type RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
 import { type OwnedIds } from './owned/owned-ids.ts'
@@ -46,6 +58,7 @@ export interface Pipeline {
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
   readonly answers: AnswerCache
+  readonly limits: RequestLimits
   /** Attempts under way, for the drain. */
   readonly exchanges: Bag<Abortable>
 }
@@ -70,6 +83,10 @@ export interface Passage extends Accepted {
   readonly atMs: number
   /** Whose it is; null: nobody's in particular. */
   key: CompiledKey | null
+  /** Its way past its limits; null: nothing limits it. */
+  admission: Admission | null
+  /** Why it was not let past. */
+  refused: Refused | null
   /** Bytes of its body that count in the budget of all. */
   readonly held: { bytes: number }
   model: string | null
@@ -86,6 +103,10 @@ export interface Passage extends Accepted {
   tokens: Tokens
   /** Where in the body stands what the model is asked. */
   prompt: { readonly body: Buffer; readonly start: number; readonly end: number } | undefined
+  /** Of the backend that was asked last; undefined: nobody knows it. */
+  price: Price | undefined
+  /** How its limits stood when it was let past: name, value, name ... */
+  limitHeaders: readonly string[]
   firstByteMs: number | null
   code: FailureCode | null
   /** `pathId` as its backend knows it. */

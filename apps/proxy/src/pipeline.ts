@@ -12,6 +12,7 @@ import { readRequest } from './read-request.ts'
 import { outcomesOf, recordOf } from './request-record.ts'
 import { guessTokens } from './tokens/guess.ts'
 
+const NO_HEADERS: readonly string[] = []
 /** How long a request for an unknown model waits while a new backend's models are found out. */
 const DISCOVERY_WAIT_MS = 1_000
 const RETRY_AFTER_S = '1'
@@ -25,9 +26,8 @@ const RETRY_LATER = new Set([
 ])
 
 /**
- * accept -> guard -> authenticate -> read -> scan -> match -> cache -> pick -> attempt -> relay ->
- * settle,
- * in this order.
+ * accept -> guard -> authenticate -> limit -> read -> scan -> match -> reserve -> cache -> pick ->
+ * attempt -> relay -> settle, in this order.
  */
 export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<void> {
   const passage = begin(pipeline, accepted)
@@ -51,6 +51,8 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   if (passage.operation.websocket) {
     return downstream('upgrade_required', 'expected a WebSocket: upgrade: websocket')
   }
+  const limited = pipeline.limits.admit(passage, current.table)
+  if (limited) return limited
   if (passage.operation.model === 'none') return passToOwner(pipeline, passage)
   const read = await readRequest(pipeline, passage)
   if (!read.ok) return read.error
@@ -73,6 +75,8 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   if (!owner.ok) return owner.error
   passage.route = owner.value === undefined ? route : narrowed(route, owner.value)
   if (!passage.route) return UNKNOWN_ID
+  const spent = pipeline.limits.reserve(passage, passage.route, body)
+  if (spent) return spent
   return served(pipeline, passage, { route: passage.route, ...asked, edits: named.edits })
 }
 
@@ -82,6 +86,8 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     startMs: clock.monotonicMs(),
     atMs: clock.nowMs(),
     key: null,
+    admission: null,
+    refused: null,
     held: { bytes: 0 },
     model: null,
     routing: undefined,
@@ -95,6 +101,8 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     tokens: TOKENS_UNKNOWN,
     prompt: undefined,
     ownId: undefined,
+    price: undefined,
+    limitHeaders: NO_HEADERS,
     firstByteMs: null,
     code: null,
     fallback: null,
@@ -124,7 +132,11 @@ async function findRoute(
  * Our own error answer. A body that was not read ends the connection: nobody may read it as a
  * request.
  */
-function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: Failure): void {
+function refuse(
+  { configuration, clock, limits }: Pipeline,
+  passage: Passage,
+  failure: Failure,
+): void {
   const { response, request, requestId, operation } = passage
   passage.code = failure.code
   if (response.headersSent || response.destroyed) return
@@ -142,6 +154,7 @@ function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: F
   headers.push('x-request-id', requestId)
   if (routing) headers.push('x-signalbox-revision', routing.revision)
   if (passage.attempts > 0) headers.push('x-signalbox-attempts', String(passage.attempts))
+  headers.push(...limits.headers(passage))
   if (RETRY_LATER.has(failure.code)) headers.push('retry-after', RETRY_AFTER_S)
   // What can be tried again was, as often as the policy lets: SDKs must not multiply that.
   if (failure.source === 'upstream' && failure.nothingSent) headers.push('x-should-retry', 'false')
@@ -152,7 +165,7 @@ function refuse({ configuration, clock }: Pipeline, passage: Passage, failure: F
 
 /** The one place where a request ends, however it did. */
 function settle(pipeline: Pipeline, passage: Passage): void {
-  const { clock, metrics, accessLog, usage, proxy } = pipeline
+  const { clock, metrics, accessLog, usage, proxy, limits } = pipeline
   const { request, response, operation, exchange } = passage
   const durationMs = clock.monotonicMs() - passage.startMs
   const { method = '' } = request
@@ -162,10 +175,11 @@ function settle(pipeline: Pipeline, passage: Passage): void {
   metrics.settled({ method, endpoint: operation.name, status, durationMs })
   passage.routing?.counting?.add({ status, code, firstByteMs: passage.firstByteMs })
   if (passage.tokens === TOKENS_UNKNOWN) passage.tokens = exchange?.tokens() ?? TOKENS_UNKNOWN
+  limits.settle(passage)
   const one = recordOf(passage, { proxy, status, durationMs })
   const guess = guessTokens(pipeline.tokenizer, passage)
-  if (guess) void guess.then((tokens) => usage.add({ ...one, tokens }))
-  else usage.add(one)
+  if (guess) void guess.then((tokens) => usage.add(limits.priced(passage, { ...one, tokens })))
+  else usage.add(limits.priced(passage, one))
   accessLog.add({
     method,
     path: operation.path,

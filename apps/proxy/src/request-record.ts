@@ -42,6 +42,7 @@ export function recordOf(
         ? attempted.slice(-ATTEMPTS_RECORDED_MAX)
         : attempted,
     tokens: passage.tokens,
+    costUsd: null,
   }
 }
 

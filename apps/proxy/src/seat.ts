@@ -14,6 +14,7 @@ import { LOOK_MS, StatusBook } from '@signalbox/routing'
 import { type BackendHealth } from './answers.ts'
 import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { registerFollowMetrics } from './follow-metrics.ts'
+import { type LeaseHearing, type LeaseLane } from './limits.ts'
 import { Spool } from './spool.ts'
 import { type Usage, UsageLane } from './usage.ts'
 
@@ -33,6 +34,8 @@ export interface Seat {
   open(make: () => Server): Promise<Opened>
   /** Where records of requests go. `boot` names this start. */
   openUsage(boot: string): Usage
+  /** The way to the other data planes of the fleet. */
+  openLeases(hearing: LeaseHearing): LeaseLane
   /** How many share what is limited for the proxy as a whole. */
   readonly workers: number
   /** Whether what is learnt is written to disk here. */
@@ -76,6 +79,7 @@ export function alone(config: ProxyConfig, deps: AloneDeps): Seat {
       return { servers, addresses }
     },
     openUsage: (boot) => spoolUsage(config, deps, boot),
+    openLeases: (hearing) => leasesOver(deps.bus, hearing),
     workers: 1,
     keepsModels: true,
     metricsText: () => metrics.metrics(),
@@ -123,5 +127,17 @@ export function hearStatus(
   if (bus.connected()) bus.askAround()
   return () => {
     for (const end of ends) end()
+  }
+}
+
+/** Over the bus, at most once. A proxy that the bus has left keeps to its part. */
+export function leasesOver(bus: Bus, { leases, spending }: LeaseHearing): LeaseLane {
+  const ends = [bus.onLeases(leases), bus.onSpending(spending)]
+  return {
+    say: (report) => bus.sendLeases(report),
+    cut: () => !bus.connected(),
+    end: () => {
+      for (const end of ends) end()
+    },
   }
 }

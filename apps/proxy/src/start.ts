@@ -23,6 +23,9 @@ import { drain } from './drain.ts'
 import { internal } from './failures.ts'
 import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
+import { createLimiterMetrics } from './limiter-metrics.ts'
+import { type LimitsOptions, RequestLimits } from './limits.ts'
+import { type Live } from './live-backend.ts'
 import { createListener } from './listener.ts'
 import { createProxyMetrics, registerGauges } from './metrics.ts'
 import { OwnedIds } from './owned/owned-ids.ts'
@@ -86,11 +89,10 @@ export async function startDataPlane(
   const proxy = { id: config.id, nextRecordId }
   const usage = seat.openUsage(boot)
   const tokenizer = new Tokenizer(clock)
-  registerGauges(metrics, {
-    configuration,
-    inFlight: () => state.inFlight,
-    bodyBytes: () => pipeline.budget.bytes,
-  })
+  const idPrefix = `${config.id}-${boot}`
+  const limits = openLimits({ clock, metrics, seat, idPrefix }, () => configuration.backends())
+  const bodyBytes = () => pipeline.budget.bytes
+  registerGauges(metrics, { configuration, inFlight: () => state.inFlight, bodyBytes, limits })
   const pipeline: Pipeline = {
     clock,
     random,
@@ -106,13 +108,13 @@ export async function startDataPlane(
     metrics: proxyMetrics,
     retryBudgets: new RetryBudgets(),
     answers: answersOf({ config, clock, metrics, log }, seat.workers),
+    limits,
     place: config.labels,
     bodyBytesMax,
     uploadBytesMax: config.uploadBytesMax,
     budget: new BodyBudget(Math.max(1, LARGEST_AT_ONCE / seat.workers) * config.bodyBytesMax),
   }
   const ops = opsOf(pipeline, seat, { metrics, metricsAccess: config.metricsAccess })
-  const idPrefix = `${config.id}-${boot}`
   const handling = { pipeline, ops, state, idPrefix, seat }
   const { servers, addresses } = await seat.open(() => serverOf(handling))
   log.info({ addresses, id: config.id }, 'proxy listens')
@@ -126,6 +128,7 @@ export async function startDataPlane(
       configuration.following.drain()
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
       wheel.stop()
+      limits.stop()
       accessLog.stop()
       pipeline.answers.stop()
       await tokenizer.stop().then(() => usage.stop())
@@ -181,6 +184,25 @@ function opsOf(
 ): Ops {
   const metricsText = () => seat.metricsText()
   return { readiness: () => readiness(configuration, seat), metricsText, ...access }
+}
+
+interface LimitsDeps extends Pick<ProxyDeps, 'clock' | 'metrics'> {
+  readonly seat: Seat
+  readonly idPrefix: string
+}
+
+function openLimits(
+  { clock, metrics, seat, idPrefix: from }: LimitsDeps,
+  backends: () => Iterable<Live>,
+): RequestLimits {
+  const openLane: LimitsOptions['openLane'] = (hearing) => seat.openLeases(hearing)
+  return new RequestLimits({
+    clock,
+    metrics: createLimiterMetrics(metrics),
+    from,
+    openLane,
+    backends,
+  })
 }
 
 interface Handling {

@@ -24,7 +24,13 @@ function record(id: string, more: Partial<RequestRecord> = {}): RequestRecord {
   return {
     ...{ id, requestId: id, atMs: 1, proxy: 'p', revision: 1, operation: 'chat', key: null },
     ...{ model: 'm', route: 'm', status: 200, code: null, durationMs: 1, firstByteMs: 1 },
-    ...{ bytes: 1, attempts: [], tokens: TOKENS_UNKNOWN, ...more },
+    ...{
+      bytes: 1,
+      attempts: [],
+      tokens: TOKENS_UNKNOWN,
+      costUsd: null,
+      ...more,
+    },
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Heartbeat, type StatusTable } from '@signalbox/model'
+import { type Heartbeat, type LeaseReport, type StatusTable } from '@signalbox/model'
 
 export const HEARTBEAT: Heartbeat = {
   id: 'proxy.1 *>',
@@ -30,4 +30,10 @@ export const STATUSES: StatusTable = {
       observer: 'probe 1',
     },
   ],
+}
+
+export const LEASES: LeaseReport = {
+  v: 1,
+  from: 'p1/boot',
+  lines: [['key:k1', 0, 12, 3, 2.5, 48, 60]],
 }

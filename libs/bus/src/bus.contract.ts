@@ -4,6 +4,7 @@ import { eventually } from '@signalbox/testing'
 import { type Bus, BusUnavailable, REVISION_BYTES_MAX, REVISIONS_PER_FETCH } from './bus.ts'
 import { HEARTBEAT, STATUSES } from './bus-messages.harness.ts'
 import { TestLog } from './test-log.harness.ts'
+import { describeShared } from './shared.contract.ts'
 import { describeUsage } from './usage.contract.ts'
 
 /** One broker, or what stands for it, and what a test may do to it. */
@@ -22,6 +23,7 @@ const KEPT = 220
 /** The contract of Bus: one suite for every implementation. */
 export function describeBus(name: string, start: () => Promise<BusHarness>): void {
   describe(`${name}: Bus contract`, () => describeUsage(start))
+  describe(`${name}: Bus contract`, () => describeShared(start))
   describe(`${name}: Bus contract`, () => {
     let harness: BusHarness
     let publisher: Bus

@@ -1,4 +1,11 @@
-import { type Head, type Heartbeat, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Head,
+  type Heartbeat,
+  type LeaseReport,
+  type RevisionMessage,
+  type Spending,
+  type StatusTable,
+} from '@signalbox/model'
 
 /** Ends a subscription. Calling it twice does nothing. */
 export type Unsubscribe = () => void
@@ -94,6 +101,12 @@ export interface Bus {
   onHeartbeat(listener: (heartbeat: Heartbeat) => void): Unsubscribe
   sendStatus(table: StatusTable): void
   onStatus(listener: (table: StatusTable) => void): Unsubscribe
+  /** Between data planes: what each counts of the limits that they share. */
+  sendLeases(report: LeaseReport): void
+  onLeases(listener: (report: LeaseReport) => void): Unsubscribe
+  /** To proxies: what keys with budgets have spent. */
+  sendSpending(spending: Spending): void
+  onSpending(listener: (spending: Spending) => void): Unsubscribe
   /**
    * At least once: resolves when one of those who store usage has stored the batch; rejects where
    * nobody does, where it did not work, and after REQUEST_DEADLINE_MS. Then it may be stored all

@@ -1,5 +1,7 @@
 import * as z from 'zod'
 import { durationMs, labels, modelName, resourceId, strict, weight } from './fields.ts'
+import { limitsSpec } from './limits.ts'
+import { priceSpec } from './price.ts'
 
 export const KINDS = [
   'openai',
@@ -65,6 +67,9 @@ const limits = strict({
   connections: z.int().min(1).max(10_000).default(500),
   pending: z.int().min(0).max(100_000).default(1000),
   concurrency: z.int().min(1).max(100_000).optional(),
+  /** Of the whole fleet, unlike the others: a backend over them is passed by. */
+  rpm: limitsSpec.shape.rpm,
+  tpm: limitsSpec.shape.tpm,
 })
 
 /** Where a timeout of the policy is too long or too short for one backend. */
@@ -106,6 +111,8 @@ export const backendSpec = strict({
   health: health.prefault({}),
   http2: z.enum(['auto', 'never']).default('auto'),
   tls: tls.prefault({}),
+  /** Of all its models; where absent, the vendors' lists are asked (prices.ts). */
+  price: priceSpec.optional(),
 })
 
 /** One upstream base URL with its kind, models, weight and credential. */

@@ -192,6 +192,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Ask for a model that the key may use (GET /v1/models), or for more routes.',
   },
+  budget_exceeded: {
+    status: 403,
+    plane: 'proxy',
+    remedy: 'Wait for the next period, or ask the operator for a larger budget.',
+  },
   unknown_path: {
     status: 404,
     plane: 'proxy',
@@ -218,6 +223,11 @@ export const CODES = {
     status: 415,
     plane: 'proxy',
     remedy: 'Send content-type application/json.',
+  },
+  rate_limited: {
+    status: 429,
+    plane: 'proxy',
+    remedy: 'Try again after retry-after seconds; the message says whose limit it is.',
   },
   headers_too_large: { status: 431, plane: 'proxy', remedy: 'Send fewer or shorter headers.' },
   proxy_error: {

@@ -1,5 +1,7 @@
 import * as z from 'zod'
+import { budgetSpec } from './budget.ts'
 import { labels, modelName, resourceId, strict } from './fields.ts'
+import { limitsSpec } from './limits.ts'
 import { ROLES } from './role.ts'
 
 /** RFC 3339 in UTC, as the log has it. */
@@ -35,6 +37,10 @@ export const keySpec = strict({
     .max(1000)
     .default(['*']),
   metadata: metadata.default({}),
+  /** Of all requests that show it, in the whole fleet. */
+  limits: limitsSpec.optional(),
+  /** Of what its requests cost. */
+  budget: budgetSpec.optional(),
   ...identity,
 })
 /** A client's credential on the data plane. */

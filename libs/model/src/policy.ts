@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { durationMs, durationS, labels, modelName, resourceId, strict } from './fields.ts'
+import { limitsSpec } from './limits.ts'
 
 /** Strategies that this version can pick by. */
 export const STRATEGIES = [
@@ -174,6 +175,8 @@ export const policySpec = strict({
   cache: cache.prefault({}),
   deduplication: deduplication.prefault({}),
   prompts: prompts.prefault({}),
+  /** Of each route that has this policy, in the whole fleet. */
+  limits: limitsSpec.optional(),
   labels: labels.default({}),
 }).refine((policy) => policy.hashOn === undefined || policy.strategy === 'ConsistentHash', {
   path: ['hashOn'],

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { resourceId, strict } from './fields.ts'
+import { limitsSpec } from './limits.ts'
 import { DEFAULT_POLICY_ID } from './policy.ts'
 
 /** The one id that there is. */
@@ -15,6 +16,15 @@ export const settingsSpec = strict({
   bodyBytesMax: z.int().min(1_024).max(1_073_741_824).optional(),
   /** How long it is kept who was refused by the admin API. */
   denialsKeptDays: z.int().min(1).max(3_650).default(90),
+  /** Of all requests of the fleet. */
+  limits: limitsSpec.optional(),
+  /** Of the requests of each client address; IPv6 clients by their /64. */
+  addressLimits: limitsSpec.optional(),
+  /** Whose x-forwarded-for is believed: addresses and networks of load balancers. */
+  trustedProxies: z
+    .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
+    .max(100)
+    .optional(),
 })
 /** What holds for the whole fleet. */
 export type SettingsSpec = Readonly<z.output<typeof settingsSpec>>

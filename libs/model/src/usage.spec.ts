@@ -17,6 +17,7 @@ const one: RequestRecord = {
   bytes: 100,
   attempts: [{ backend: 'b', outcome: 'answered', ms: 12, inputs: null }],
   tokens: TOKENS_UNKNOWN,
+  costUsd: null,
 }
 
 describe('records of requests', () => {

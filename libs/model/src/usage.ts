@@ -102,6 +102,8 @@ export interface RequestRecord {
   readonly bytes: number
   readonly attempts: readonly AttemptRecord[]
   readonly tokens: Tokens
+  /** US dollars; null: nothing was answered, or nobody knows the price. */
+  readonly costUsd: number | null
 }
 
 /** Characters of a model's name that a record holds. */
@@ -110,6 +112,8 @@ export const MODEL_RECORDED_MAX = 255
 export const ATTEMPTS_RECORDED_MAX = 16
 /** Bytes of one batch of records on the wire and on disk. */
 export const USAGE_BYTES_MAX = 256 * 1024
+
+const COST_MAX = 1_000_000_000
 
 const name = z.string().min(1).max(MODEL_RECORDED_MAX).refine(isStorable)
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER)
@@ -143,6 +147,8 @@ const record = z.object({
     ...{ prompt: tokens, completion: tokens, cached: tokens, reasoning: tokens },
     estimated: z.boolean().optional(),
   }),
+  // A proxy of before costs has none.
+  costUsd: z.number().min(0).max(COST_MAX).nullable().default(null),
 })
 
 /** Postgres stores no NUL and no half of a surrogate pair. */

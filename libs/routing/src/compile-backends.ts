@@ -1,4 +1,11 @@
-import { KINDS, type BackendSpec, secretOf, type Snapshot } from '@signalbox/model'
+import {
+  isLimited,
+  KINDS,
+  type BackendSpec,
+  type Limits,
+  secretOf,
+  type Snapshot,
+} from '@signalbox/model'
 import { credentialOf } from './credential.ts'
 import { type Problem, type Quarantine } from './quarantine.ts'
 import { type CompiledBackend } from './table.ts'
@@ -19,7 +26,8 @@ export function compileBackends(
     // The same object is the same spec: it compiled then, so it compiles now.
     const message = last?.spec === spec ? undefined : backendProblem(spec)
     if (message === undefined && credential !== undefined) {
-      backends.push({ index: backends.length, id, revision, spec, credential, room: roomOf(spec) })
+      const own = { room: roomOf(spec), limits: limitsOf(spec) }
+      backends.push({ index: backends.length, id, revision, spec, credential, ...own })
       continue
     }
     problems.push(problemOf(id, message ?? spec))
@@ -31,6 +39,12 @@ export function compileBackends(
 /** Below the concurrency limit, and below what its connections and their queue hold. */
 function roomOf({ limits: { concurrency = Infinity, connections, pending } }: BackendSpec): number {
   return Math.min(concurrency, connections + pending)
+}
+
+/** What is counted a minute. How many at a time is each proxy's own: `room`. */
+function limitsOf({ limits: { rpm, tpm } }: BackendSpec): Limits | null {
+  const limits = { ...(rpm === undefined ? {} : { rpm }), ...(tpm === undefined ? {} : { tpm }) }
+  return isLimited(limits) ? limits : null
 }
 
 /** Why it does not compile; the spec itself: its secret is missing. */

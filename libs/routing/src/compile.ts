@@ -1,4 +1,4 @@
-import { type Snapshot } from '@signalbox/model'
+import { isLimited, type Snapshot } from '@signalbox/model'
 import { compileBackends } from './compile-backends.ts'
 import { compilePolicies } from './compile-policies.ts'
 import { compileRoutes, type Discovered } from './compile-routes.ts'
@@ -8,6 +8,9 @@ import { listModels } from './list-models.ts'
 import { openQuarantine, type Problem } from './quarantine.ts'
 import { settingsOf } from './settings.ts'
 import { type CompiledRoute, type Table } from './table.ts'
+
+/** Always the same: what is made of it is kept. */
+const NOBODY: readonly string[] = []
 
 export interface Compiled {
   readonly table: Table
@@ -29,7 +32,7 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
   const implicitPolicy = findImplicitPolicy(parts, quarantine)
   compileImplicitRoutes(parts, { routes, reserved }, implicitPolicy)
   const models = listModels(routes, snapshot)
-  const { clientAuth, bodyBytesMax = null } = settingsOf(snapshot)
+  const { clientAuth, bodyBytesMax = null, ...settings } = settingsOf(snapshot)
   const keys = snapshot.keys === previous?.keysOf ? previous.keys : compileKeys(snapshot)
   const table = {
     head: snapshot.head,
@@ -41,6 +44,9 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
     keysOf: snapshot.keys,
     blocking: clientAuth === 'blocking',
     bodyBytesMax,
+    limits: isLimited(settings.limits) ? settings.limits : null,
+    addressLimits: isLimited(settings.addressLimits) ? settings.addressLimits : null,
+    trustedProxies: settings.trustedProxies ?? NOBODY,
   }
   return { table, problems: quarantine.problems }
 }

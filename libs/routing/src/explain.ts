@@ -160,7 +160,7 @@ function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reaso
   if (context.tried.includes(target.backend.index)) return 'tried'
   if (!live?.eligible) return 'down'
   if (isEjected(live, context)) return 'ejected'
-  if (!hasRoom(target, live)) return 'full'
+  if (!hasRoom(target, live, context)) return 'full'
   if (tier > first && first >= 0) return 'later_tier'
   if (looked && !looked.has(target)) return 'not_looked_at'
   return strategyReason(target, picked, { ...decided, tier })

@@ -1,4 +1,4 @@
-import { type KeySpec, type Snapshot } from '@signalbox/model'
+import { type Budget, isLimited, type KeySpec, type Limits, type Snapshot } from '@signalbox/model'
 import { type CompiledRoute } from './table.ts'
 import { utcSeconds } from './utc-seconds.ts'
 
@@ -9,6 +9,9 @@ export interface CompiledKey {
   readonly endsS: number
   /** Null: every route. */
   readonly routes: ReadonlySet<string> | null
+  /** Null: it has none. */
+  readonly limits: Limits | null
+  readonly budget: Budget | null
 }
 
 /** By the SHA-256 of the token, lower-case hex. */
@@ -19,7 +22,14 @@ export function compileKeys({ keys }: Snapshot): CompiledKeys {
   const compiled = new Map<string, CompiledKey>()
   for (const [id, { spec }] of keys) {
     if (!spec.enabled) continue
-    const key = { id, endsS: endOf(spec.expiresAt), routes: routesOf(spec) }
+    const limits = isLimited(spec.limits) ? spec.limits : null
+    const key = {
+      id,
+      endsS: endOf(spec.expiresAt),
+      routes: routesOf(spec),
+      limits,
+      budget: spec.budget ?? null,
+    }
     if (spec.previous) {
       const endsS = Math.min(key.endsS, endOf(spec.previous.until))
       compiled.set(spec.previous.hash, { ...key, endsS })

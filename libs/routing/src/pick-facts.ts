@@ -30,7 +30,7 @@ export class FactsOf {
     if (target.weight === 0) return
     if (!live?.eligible) this.#add('down', place)
     if (!live) return
-    if (!hasRoom(target, live)) this.#add('full', place)
+    if (!hasRoom(target, live, this.#context)) this.#add('full', place)
     const { breaker, inFlight } = live
     if (breaker) {
       const share = slowStartShare(breaker, nowMs)

@@ -68,7 +68,7 @@ function whoComesBack(route: CompiledRoute, context: PickContext): CompiledTarge
 export function hasSomebody({ tiers }: CompiledRoute, context: PickContext): boolean {
   const can = (target: CompiledTarget) => {
     const live = context.live[target.backend.index]
-    return live !== undefined && isUp(target, live, context) && hasRoom(target, live)
+    return live !== undefined && isUp(target, live, context) && hasRoom(target, live, context)
   }
   return tiers.some(({ targets }) => targets.some(can))
 }
@@ -83,7 +83,7 @@ export function whyNone(
 ): Extract<FailureCode, 'backend_full' | 'no_backend'> {
   const full = (target: CompiledTarget) => {
     const live: LiveBackend | undefined = context.live[target.backend.index]
-    return live !== undefined && isUp(target, live, context) && !hasRoom(target, live)
+    return live !== undefined && isUp(target, live, context) && !hasRoom(target, live, context)
   }
   return route.tiers.some((tier) => tier.targets.some(full)) ? 'backend_full' : 'no_backend'
 }

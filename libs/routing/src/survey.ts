@@ -68,7 +68,7 @@ function take(survey: Survey, tier: CompiledTier, context: PickContext): void {
     const { breaker } = live
     if (isEjected(live, context)) survey.ejected += 1
     else if (live.eligible) survey.up += 1
-    if (!isUp(target, live, context) || !hasRoom(target, live)) continue
+    if (!isUp(target, live, context) || !hasRoom(target, live, context)) continue
     const share = breaker && !context.atOnce ? slowStartShare(breaker, context.nowMs) : 1
     survey.usableWeight += target.weight * share
   }

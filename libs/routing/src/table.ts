@@ -1,4 +1,10 @@
-import { type BackendSpec, type Head, type PolicySpec, type Snapshot } from '@signalbox/model'
+import {
+  type BackendSpec,
+  type Head,
+  type Limits,
+  type PolicySpec,
+  type Snapshot,
+} from '@signalbox/model'
 import { type Breaker } from './breaker.ts'
 import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
@@ -28,6 +34,11 @@ export interface Table {
   readonly blocking: boolean
   /** Largest request body that the fleet allows; null: each proxy's own limit. */
   readonly bodyBytesMax: number | null
+  /** Of the whole fleet, and of each client address; null: there are none. */
+  readonly limits: Limits | null
+  readonly addressLimits: Limits | null
+  /** Addresses and networks whose x-forwarded-for is believed. */
+  readonly trustedProxies: readonly string[]
 }
 
 export interface ListedModel {
@@ -47,6 +58,8 @@ export interface CompiledBackend {
   readonly credential: CompiledCredential | null
   /** Requests in flight that it can have: by its limits, which lie further away in memory. */
   readonly room: number
+  /** A minute, of the whole fleet; null: there are none. */
+  readonly limits: Limits | null
 }
 
 export interface CompiledRoute {
@@ -106,6 +119,8 @@ export interface CompiledTarget {
 export interface LiveBackend {
   readonly id: string
   inFlight: number
+  /** Monotonic ms until which its limits a minute are used up; absent: it has none. */
+  spentUntilMs?: number
   /** False once a probe says `down`; `unknown` and `warming_up`: see eligible(). */
   eligible: boolean
   /** What requests have found out; where absent, nothing. */

@@ -40,7 +40,8 @@ export type Filter = (target: CompiledTarget, context: PickContext) => boolean
 export function usable(target: CompiledTarget, context: PickContext): boolean {
   context.watch?.looks(target)
   const live = context.live[target.backend.index]
-  if (live === undefined || !isUp(target, live, context) || !hasRoom(target, live)) return false
+  if (live === undefined || !isUp(target, live, context)) return false
+  if (!hasRoom(target, live, context)) return false
   const { breaker } = live
   if (breaker === undefined || context.atOnce) return true
   const share = slowStartShare(breaker, context.nowMs)
@@ -59,7 +60,11 @@ export function isEjected({ breaker }: LiveBackend, { nowMs, panic }: PickContex
   return !(panic && breaker.cause === 'failures')
 }
 
-/** Whether it has room for one more request. */
-export function hasRoom({ backend }: CompiledTarget, { inFlight }: LiveBackend): boolean {
-  return inFlight < backend.room
+/** Whether it has room for one more request, and something left of its limits a minute. */
+export function hasRoom(
+  { backend }: CompiledTarget,
+  { inFlight, spentUntilMs }: LiveBackend,
+  { nowMs }: Pick<PickContext, 'nowMs'>,
+): boolean {
+  return inFlight < backend.room && (spentUntilMs === undefined || spentUntilMs <= nowMs)
 }

@@ -1,6 +1,6 @@
 import { type RequestRecord, TOKENS_UNKNOWN } from '@signalbox/model'
 import { type RequestStore } from './requests.ts'
-import { createHarness, put } from './test-harness.ts'
+import { change, createHarness, put } from './test-harness.ts'
 
 const harness = createHarness()
 const NOON_MS = Date.UTC(2026, 0, 10, 12)
@@ -25,6 +25,7 @@ function record(id: string, more: Partial<RequestRecord> = {}): RequestRecord {
     bytes: 5_000_000_000,
     attempts: [attempt('a', { draws: [0.1234567890123456], turns: [[-0.1]] })],
     tokens: TOKENS_UNKNOWN,
+    costUsd: null,
     ...more,
   }
 }
@@ -36,6 +37,59 @@ function attempt(backend: string | null, more: object = {}) {
 
 const open = async (): Promise<RequestStore> => (await harness.open()).requests
 const idsOf = (found: readonly { id: string }[]) => found.map(({ id }) => id)
+
+describe('what requests cost', () => {
+  const costs = (id: string, usd: number, more: Partial<RequestRecord> = {}) =>
+    record(id, { costUsd: usd, ...more })
+
+  it('is added up with them, what was guessed apart', async () => {
+    const requests = await open()
+    const all = [
+      costs('1', 0.5),
+      costs('2', 0.25, { tokens: { ...TOKENS_UNKNOWN, estimated: true } }),
+      record('3'),
+    ]
+    await requests.record(all)
+    expect(await requests.usage({ groupBy: ['key'], ...EVER })).toMatchObject([
+      { by: { key: 'k' }, costUsd: 0.75, costEstimatedUsd: 0.25 },
+    ])
+    const [kept] = await requests.list({ limit: 1, requestId: 'r-2' })
+    expect(kept).toMatchObject({ costUsd: 0.25, tokens: { estimated: true } })
+  })
+
+  it('is what keys have spent since a day, once for each record, of these keys alone', async () => {
+    const [one, other] = [await open(), await open()]
+    const day = Math.floor(NOON_MS / DAY_MS)
+    const all = [
+      ...[costs('1', 1), costs('2', 2, { atMs: NOON_MS - DAY_MS }), costs('3', 4, { key: 'l' })],
+      ...[costs('4', 8, { key: null }), record('5'), costs('6', 16)],
+    ]
+    await Promise.all([one.record(all), other.record(all), one.record(all)])
+    const since = [
+      { key: 'k', day },
+      { key: 'l', day: day + 1 },
+      { key: 'nobody', day: 0 },
+    ]
+    expect(await other.spent(since)).toEqual(new Map([['k', 17]]))
+    expect(await other.spent([{ key: 'k', day: 0 }])).toEqual(new Map([['k', 19]]))
+  })
+
+  it('counts for the keys that have a budget and are enabled', async () => {
+    const store = await harness.open()
+    const budget = { usd: 5, period: 'day', action: 'block' }
+    const key = (id: string, more: object) => ({
+      ...{ type: 'key.created', resource: 'key', id, version: 1 },
+      spec: { routes: ['*'], metadata: {}, labels: {}, hash: 'a'.repeat(64), ...more },
+    })
+    const drafts = [
+      key('with', { enabled: true, budget }),
+      key('off', { enabled: false, budget }),
+      key('without', { enabled: true }),
+    ]
+    await store.write(change(() => drafts as never))
+    expect(await store.requests.budgets()).toEqual(new Map([['with', budget]]))
+  })
+})
 
 describe('records of requests', () => {
   it('are kept as they came, numbers to the last bit', async () => {
@@ -94,13 +148,21 @@ describe('records of requests', () => {
       {
         by: { route: 'm', key: 'k' },
         requests: 20,
+        costUsd: null,
+        costEstimatedUsd: 0,
         errors: 0,
         estimated: 1,
         tokens: { prompt: 20, completion: 10, cached: null, reasoning: null },
         meanMs: 10.5,
         p95Ms: 19,
       },
-      expect.objectContaining({ by: { route: null, key: 'k' }, requests: 1, errors: 1 }),
+      expect.objectContaining({
+        by: { route: null, key: 'k' },
+        requests: 1,
+        costUsd: null,
+        costEstimatedUsd: 0,
+        errors: 1,
+      }),
     ])
     const [all] = await requests.usage({ groupBy: [], ...EVER })
     expect(all).toMatchObject({ by: {}, requests: 21, errors: 1 })

@@ -1,4 +1,4 @@
-import { type RequestRecord, type Tokens } from '@signalbox/model'
+import { type Budget, type RequestRecord, type Tokens } from '@signalbox/model'
 import type pg from 'pg'
 import { withClient } from './database.ts'
 import { type Source } from './read.ts'
@@ -52,6 +52,10 @@ export interface UsageGroup {
   readonly estimated: number
   /** Of those requests whose tokens are known; null: of none. */
   readonly tokens: Tokens
+  /** US dollars; null: of none of them is it known. */
+  readonly costUsd: number | null
+  /** Of it, what somebody guessed. */
+  readonly costEstimatedUsd: number
   readonly meanMs: number
   readonly p95Ms: number
 }
@@ -63,6 +67,12 @@ export interface RequestStore {
   /** Newest first. */
   list(filter: RequestFilter): Promise<readonly KeptRequest[]>
   usage(query: UsageQuery): Promise<readonly UsageGroup[]>
+  /** US dollars that keys have spent since a day (of 1 January 1970); who is absent spent none. */
+  spent(
+    since: readonly { readonly key: string; readonly day: number }[],
+  ): Promise<ReadonlyMap<string, number>>
+  /** Of the keys that are enabled and have one, by key. */
+  budgets(): Promise<ReadonlyMap<string, Budget>>
   /** Drops the days (UTC) before this time's, of all fleets. Answers how many. */
   forgetBefore(time: Date): Promise<number>
 }
@@ -73,14 +83,27 @@ const NO_PARTITION = '23514'
 /** Any number that nobody else locks on. */
 const LOCK_ID = 72_707_370
 
-const RECORD = `INSERT INTO requests (fleet, proxy, id, at, request_id, revision, operation, key,
-    model, route, backend, status, code, duration_ms, first_byte_ms, bytes, prompt_tokens,
-    completion_tokens, cached_tokens, reasoning_tokens, attempts, tokens_estimated)
+const RECORD = `WITH fresh AS (INSERT INTO requests (fleet, proxy, id, at, request_id, revision,
+    operation, key, model, route, backend, status, code, duration_ms, first_byte_ms, bytes,
+    prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, attempts,
+    tokens_estimated, cost_usd)
   SELECT $1, * FROM unnest($2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::bigint[],
     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::integer[], $13::text[],
     $14::float8[], $15::float8[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],
-    $20::bigint[], $21::json[], $22::boolean[])
-  ON CONFLICT DO NOTHING`
+    $20::bigint[], $21::json[], $22::boolean[], $23::float8[])
+  ON CONFLICT DO NOTHING RETURNING key, at, cost_usd),
+  spent AS (INSERT INTO spending (fleet, key, day, usd)
+    SELECT $1, key, (at AT TIME ZONE 'UTC')::date AS day, sum(cost_usd) FROM fresh
+    WHERE key IS NOT NULL AND cost_usd > 0 GROUP BY key, day ORDER BY key, day
+    ON CONFLICT (fleet, key, day) DO UPDATE SET usd = spending.usd + excluded.usd)
+  SELECT count(*) AS count FROM fresh`
+const BUDGETS = `SELECT id, spec -> 'budget' AS budget FROM resource
+  WHERE fleet = $1 AND resource = 'key' AND (spec -> 'budget') IS NOT NULL
+    AND (spec ->> 'enabled')::boolean`
+const SPENT = `SELECT wanted.key, sum(usd) AS usd
+  FROM unnest($2::text[], $3::date[]) AS wanted (key, day)
+  JOIN spending ON fleet = $1 AND spending.key = wanted.key AND spending.day >= wanted.day
+  GROUP BY wanted.key`
 const LIST = `SELECT * FROM requests WHERE fleet = $1
     AND ($2::timestamptz IS NULL OR (at, proxy, id) < ($2, $3, $4))
     AND ($5::text IS NULL OR request_id = $5) AND ($6::text IS NULL OR route = $6)
@@ -111,6 +134,8 @@ export function requestStore({ pool, fleet }: Source): RequestStore {
     },
     list: (filter) => withClient(pool, (client) => list(client, fleet, filter)),
     usage: (query) => withClient(pool, (client) => usage(client, fleet, query)),
+    budgets: () => withClient(pool, (client) => budgets(client, fleet)),
+    spent: (since) => withClient(pool, (client) => spent(client, fleet, since)),
     forgetBefore: (time) =>
       withClient(pool, async (client) => {
         days.clear()
@@ -141,6 +166,7 @@ const COLUMNS: readonly ((one: RequestRecord) => unknown)[] = [
   (one) => one.tokens.reasoning,
   (one) => JSON.stringify(one.attempts),
   (one) => one.tokens.estimated === true,
+  (one) => one.costUsd,
 ]
 
 async function insert(
@@ -148,11 +174,27 @@ async function insert(
   fleet: string,
   records: readonly RequestRecord[],
 ): Promise<number> {
-  const { rowCount } = await client.query(RECORD, [
+  const { rows } = await client.query<{ count: string }>(RECORD, [
     fleet,
     ...COLUMNS.map((column) => records.map(column)),
   ])
-  return rowCount ?? 0
+  return Number(rows[0]?.count ?? 0)
+}
+
+async function budgets(client: pg.PoolClient, fleet: string): Promise<ReadonlyMap<string, Budget>> {
+  const { rows } = await client.query<{ id: string; budget: Budget }>(BUDGETS, [fleet])
+  return new Map(rows.map(({ id, budget }) => [id, budget]))
+}
+
+async function spent(
+  client: pg.PoolClient,
+  fleet: string,
+  since: readonly { readonly key: string; readonly day: number }[],
+): Promise<ReadonlyMap<string, number>> {
+  const keys = since.map(({ key }) => key)
+  const days = since.map(({ day }) => new Date(day * DAY_MS).toISOString().slice(0, 10))
+  const { rows } = await client.query<{ key: string; usd: number }>(SPENT, [fleet, keys, days])
+  return new Map(rows.map(({ key, usd }) => [key, usd]))
 }
 
 /** One at a time: two that make the same day at once would trip over each other. */
@@ -224,6 +266,7 @@ interface RequestRow {
   readonly reasoning_tokens: string | null
   readonly tokens_estimated: boolean
   readonly attempts: RequestRecord['attempts']
+  readonly cost_usd: number | null
 }
 
 const STATUS_ANY = { from: 0, to: 999 }
@@ -261,6 +304,7 @@ function requestOf(row: RequestRow): KeptRequest {
     firstByteMs: row.first_byte_ms,
     bytes: Number(row.bytes),
     tokens: { ...tokensOf(row), ...(row.tokens_estimated ? { estimated: true } : {}) },
+    costUsd: row.cost_usd,
   }
 }
 
@@ -286,6 +330,8 @@ type UsageRow = Readonly<Partial<Record<UsageDimension, string | null>>> & {
   readonly requests: string
   readonly errors: string
   readonly estimated: string
+  readonly cost_usd: number | null
+  readonly cost_estimated_usd: number | null
   readonly mean_ms: number
   readonly p95_ms: number
 } & Parameters<typeof tokensOf>[0]
@@ -304,6 +350,8 @@ async function usage(
   const sql = `SELECT ${list} count(*) AS requests,
       count(*) FILTER (WHERE status >= 400 OR code IS NOT NULL) AS errors,
       count(*) FILTER (WHERE tokens_estimated) AS estimated, ${sums},
+      sum(cost_usd) AS cost_usd,
+      sum(cost_usd) FILTER (WHERE tokens_estimated) AS cost_estimated_usd,
       avg(duration_ms) AS mean_ms,
       percentile_disc(0.95) WITHIN GROUP (ORDER BY duration_ms) AS p95_ms
     FROM requests WHERE fleet = $1 AND at >= $2 AND at < $3
@@ -317,6 +365,8 @@ async function usage(
       errors: Number(row.errors),
       estimated: Number(row.estimated),
       tokens: tokensOf(row),
+      costUsd: row.cost_usd,
+      costEstimatedUsd: row.cost_estimated_usd ?? 0,
       meanMs: row.mean_ms,
       p95Ms: row.p95_ms,
     }))

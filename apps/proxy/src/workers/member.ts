@@ -2,7 +2,7 @@ import { type ChildProcess } from 'node:child_process'
 import { type Socket } from 'node:net'
 import { type Changed, ipcPort, type Port } from '@signalbox/bus'
 import { type Clock, type MetricsPart } from '@signalbox/host'
-import { type Load, type Nack } from '@signalbox/model'
+import { type LeaseReport, type Load, type Nack } from '@signalbox/model'
 import { type Lines } from '../waiting-lines.ts'
 import { bothChanged } from './delta.ts'
 import { type Feed } from './feed.ts'
@@ -23,6 +23,7 @@ export interface MemberHooks {
   readonly onChange: () => void
   readonly onTaken: (id: number) => void
   readonly onRecords: (lines: Lines) => void
+  readonly onLeases: (report: LeaseReport) => void
   readonly onCollected: (id: number, value: Collected[What]) => void
   readonly onAsk: (id: number, what: What) => void
 }
@@ -132,7 +133,7 @@ export class Member {
 
   #take(message: FromWorker): void {
     this.#silentTicks = 0
-    const { onTaken, onCollected, onAsk, onChange, onRecords } = this.#options
+    const { onTaken, onCollected, onAsk, onChange, onRecords, onLeases } = this.#options
     switch (message.from) {
       case 'hello':
         return this.#welcome()
@@ -142,6 +143,8 @@ export class Member {
         return onCollected(message.id, message.value)
       case 'records':
         return onRecords(message.lines)
+      case 'leases':
+        return onLeases(message.report)
       case 'ask':
         return onAsk(message.id, message.what)
       case 'load':

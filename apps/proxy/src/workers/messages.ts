@@ -1,6 +1,12 @@
 import { type FollowingState } from '@signalbox/bus'
 import { type MetricsPart } from '@signalbox/host'
-import { type Load, type Nack, type Status } from '@signalbox/model'
+import {
+  type LeaseReport,
+  type Load,
+  type Nack,
+  type Spending,
+  type Status,
+} from '@signalbox/model'
 import { type BackendHealth } from '../answers.ts'
 import { type Lines } from '../waiting-lines.ts'
 import { type Delta } from './delta.ts'
@@ -19,6 +25,8 @@ export interface ProxyState {
     readonly serving: number
     readonly pids: readonly number[]
   }
+  /** No other proxy can be heard. */
+  readonly cut: boolean
 }
 
 /** What one worker asks all workers for. */
@@ -48,6 +56,8 @@ export type ToWorker =
   | { readonly to: 'config'; readonly config: Config }
   | { readonly to: 'statuses'; readonly statuses: readonly Status[] }
   | { readonly to: 'state'; readonly state: ProxyState }
+  | { readonly to: 'leases'; readonly report: LeaseReport }
+  | { readonly to: 'spending'; readonly spending: Spending }
   /** Comes with the connection. */
   | { readonly to: 'connection'; readonly id: number }
   | { readonly to: 'collect'; readonly id: number; readonly what: What }
@@ -68,5 +78,6 @@ export type FromWorker =
   | { readonly from: 'collected'; readonly id: number; readonly value: Collected[What] }
   | { readonly from: 'ask'; readonly id: number; readonly what: What }
   | { readonly from: 'records'; readonly lines: Lines }
+  | { readonly from: 'leases'; readonly report: LeaseReport }
   /** The last thing that it says. */
   | { readonly from: 'last'; readonly load: Load; readonly metrics: MetricsPart }

@@ -1,7 +1,7 @@
 import { type ChildProcess } from 'node:child_process'
 import { type DiskCopy, follow, type Following, type Loaded, openDiskCopy } from '@signalbox/bus'
 import { Counter, gaugesOf, type ListenAddress, type Metrics, type Running } from '@signalbox/host'
-import { activeFor, type Status } from '@signalbox/model'
+import { activeFor, type LeaseReport, type Status } from '@signalbox/model'
 import { type ProxyConfig } from '../config.ts'
 import { modelsPath } from '../configuration.ts'
 import { FoundModels } from '../found-models.ts'
@@ -60,6 +60,8 @@ class Parent {
   readonly #gather: Gather
   readonly #crew: Crew
   readonly #usage: UsageLane
+  /** Workers by the name that they count limits under: the bus brings back what they said. */
+  readonly #ownPlanes = new Set<string>()
   #following: Following | null = null
 
   constructor(parts: Parts) {
@@ -102,6 +104,13 @@ class Parent {
     registerFollowMetrics(metrics, { following, clock })
     registerWorkerMetrics(metrics, crew, this.#acceptor)
     const endStatus = hearStatus({ bus, clock }, (statuses) => this.#observe(statuses))
+    const endLeases = [
+      bus.onLeases((report) => {
+        if (!this.#ownPlanes.has(report.from)) this.#post({ to: 'leases', report })
+      }),
+      bus.onSpending((spending) => this.#post({ to: 'spending', spending })),
+      bus.onConnection(() => this.#tellState()),
+    ]
     log.info({ addresses, id: config.id, workers: options.workers }, 'proxy listens')
     return {
       addresses,
@@ -112,6 +121,7 @@ class Parent {
         await crew.stop(() => this.#acceptor.close())
         this.#acceptor.end()
         endStatus()
+        for (const end of endLeases) end()
         await this.#usage.stop()
         await following.stop()
         await this.#found.saved()
@@ -150,6 +160,7 @@ class Parent {
       state: () => this.#state(),
       onTaken: (id) => this.#acceptor.taken(id),
       onRecords: (lines) => this.#usage.addLines(lines),
+      onLeases: (report) => this.#passOn(member(), report),
       onCollected: (id, value) => this.#gather.collected(id, member(), value),
       onAsk: (id, what) => {
         void this.#gather.answer(what).then((value) => member().post({ to: 'answer', id, value }))
@@ -173,8 +184,21 @@ class Parent {
     this.#post({ to: 'statuses', statuses })
   }
 
+  /** To the other workers and to the other proxies. */
+  #passOn(from: Member, report: LeaseReport): void {
+    this.#ownPlanes.add(report.from)
+    this.#parts.deps.bus.sendLeases(report)
+    for (const member of this.#crew.members) {
+      if (member.welcomed && member !== from) member.post({ to: 'leases', report })
+    }
+  }
+
   #state(): ProxyState {
-    return { following: this.#following?.state() ?? UNSTARTED, workers: this.#crew.counts() }
+    return {
+      following: this.#following?.state() ?? UNSTARTED,
+      workers: this.#crew.counts(),
+      cut: !this.#parts.deps.bus.connected(),
+    }
   }
 
   #tellState(): void {

@@ -4,6 +4,7 @@ import { type Following, type Port } from '@signalbox/bus'
 import { type Clock, type Metrics } from '@signalbox/host'
 import { decodeSnapshot, type Snapshot, type Status } from '@signalbox/model'
 import { type BackendHealth } from '../answers.ts'
+import { type LeaseHearing, type LeaseLane } from '../limits.ts'
 import { type Hearing, type Opened, type Seat } from '../seat.ts'
 import { type Usage } from '../usage.ts'
 import { applyDelta } from './delta.ts'
@@ -44,6 +45,8 @@ export class WorkerSeat implements Seat {
   #hearing: Hearing | undefined
   #server: Server | undefined
   #lastAsked = 0
+  /** What is shared with other data planes, once somebody listens. */
+  hears: LeaseHearing | undefined
 
   constructor(
     { port, clock, metrics }: { port: Port; clock: Clock; metrics: Metrics },
@@ -61,6 +64,16 @@ export class WorkerSeat implements Seat {
     return relayUsage(this.#clock, this.#metrics, (lines) => {
       return this.#port.postMessage({ from: 'records', lines } satisfies FromWorker)
     })
+  }
+
+  /** The other workers are data planes like those of other proxies. */
+  openLeases(hearing: LeaseHearing): LeaseLane {
+    this.hears = hearing
+    return {
+      say: (report) => this.#post({ from: 'leases', report }),
+      cut: () => this.#state.cut,
+      end: () => void (this.hears = undefined),
+    }
   }
 
   get workers(): number {

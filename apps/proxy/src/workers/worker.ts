@@ -48,6 +48,8 @@ export async function runWorker(config: ProxyConfig, deps: WorkerDeps): Promise<
     else if (message.to === 'config') seat.config(message.config)
     else if (message.to === 'statuses') seat.statuses(message.statuses)
     else if (message.to === 'state') seat.state(message.state)
+    else if (message.to === 'leases') seat.hears?.leases(message.report)
+    else if (message.to === 'spending') seat.hears?.spending(message.spending)
     else if (message.to === 'collect') void collect(message.id, message.what)
     else if (message.to === 'answer') seat.answer(message.id, message.value)
     else if (message.to === 'leave') proxy.leave()

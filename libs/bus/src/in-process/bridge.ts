@@ -1,5 +1,12 @@
 import { type Cancel, type Clock, systemClock } from '@signalbox/host'
-import { type Head, type Heartbeat, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Head,
+  type Heartbeat,
+  type LeaseReport,
+  type RevisionMessage,
+  type Spending,
+  type StatusTable,
+} from '@signalbox/model'
 import {
   type Bus,
   BusUnavailable,
@@ -15,6 +22,7 @@ import {
 } from '../bus.ts'
 import { listeners } from '../listeners.ts'
 import { requireFits } from '../stream-rules.ts'
+import { ChildStores, type ToStore } from './child-stores.ts'
 import { type Hub } from './hub.ts'
 import { type Port } from './port.ts'
 
@@ -30,7 +38,7 @@ type Call =
   | 'revisions'
   | 'latestSnapshot'
   | 'deliverUsage'
-type Heard = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'asked'
+type Heard = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'leases' | 'spending' | 'asked'
 type Sent = Exclude<Heard, 'revision'>
 
 type ToParent =
@@ -45,7 +53,7 @@ type ToChild =
   | { readonly bus: 'connected'; readonly connected: boolean }
   | { readonly bus: 'event'; readonly lane: Heard; readonly value?: unknown }
   | { readonly bus: 'answer'; readonly id: number; readonly value?: unknown }
-  | { readonly bus: 'store'; readonly id: number; readonly value: UsageBatch }
+  | ToStore
   | {
       readonly bus: 'refuse'
       readonly id: number
@@ -67,7 +75,7 @@ export interface Bridge {
 export function serveBridge(hub: Hub, port: Port): Bridge {
   const bus = hub.connect()
   const heard = new Map<Heard, Cancel>()
-  const usage = new ChildStores((message) => port.postMessage(message))
+  const usage = new ChildStores((message) => port.postMessage(message), PENDING_MAX)
   let shed = 0
   const post = (message: ToChild) => {
     if (!port.postMessage(message)) shed += 1
@@ -105,46 +113,6 @@ export function serveBridge(hub: Hub, port: Port): Bridge {
   return { shed: () => shed, stop }
 }
 
-/** A child that stores usage, as the hub sees it. */
-class ChildStores {
-  readonly #post: (message: ToChild) => boolean
-  readonly #waiting = new Map<number, PromiseWithResolvers<void>>()
-  #unsubscribe: Cancel = () => {}
-  #nextId = 1
-
-  constructor(post: (message: ToChild) => boolean) {
-    this.#post = post
-  }
-
-  set(bus: Bus, on: boolean): void {
-    this.#unsubscribe()
-    this.#unsubscribe = on ? bus.onUsage((batch) => this.#store(batch)) : () => {}
-  }
-
-  settle({ id, ok }: { readonly id: number; readonly ok: boolean }): void {
-    const one = this.#waiting.get(id)
-    this.#waiting.delete(id)
-    if (ok) one?.resolve()
-    else one?.reject(new BusUnavailable('the batch was not stored'))
-  }
-
-  end(): void {
-    this.#unsubscribe()
-    for (const id of [...this.#waiting.keys()]) this.settle({ id, ok: false })
-  }
-
-  #store(value: UsageBatch): Promise<void> {
-    if (this.#waiting.size >= PENDING_MAX) {
-      return Promise.reject(new BusUnavailable('too many batches wait'))
-    }
-    const id = this.#nextId++
-    const one = Promise.withResolvers<void>()
-    this.#waiting.set(id, one)
-    if (!this.#post({ bus: 'store', id, value })) this.settle({ id, ok: false })
-    return one.promise
-  }
-}
-
 function sendOn(bus: Bus, lane: Sent, value: unknown): void {
   switch (lane) {
     case 'beacon':
@@ -153,6 +121,10 @@ function sendOn(bus: Bus, lane: Sent, value: unknown): void {
       return bus.sendHeartbeat(value as Heartbeat)
     case 'status':
       return bus.sendStatus(value as StatusTable)
+    case 'leases':
+      return bus.sendLeases(value as LeaseReport)
+    case 'spending':
+      return bus.sendSpending(value as Spending)
     case 'asked':
       return bus.askAround()
   }
@@ -168,6 +140,10 @@ function hearFrom(bus: Bus, lane: Heard, post: (value?: unknown) => void): Cance
       return bus.onHeartbeat(post)
     case 'status':
       return bus.onStatus(post)
+    case 'leases':
+      return bus.onLeases(post)
+    case 'spending':
+      return bus.onSpending(post)
     case 'asked':
       return bus.onAsked(post)
   }
@@ -221,6 +197,8 @@ class BridgeBus implements Bus {
     beacon: this.#lane<Head>('beacon'),
     heartbeat: this.#lane<Heartbeat>('heartbeat'),
     status: this.#lane<StatusTable>('status'),
+    leases: this.#lane<LeaseReport>('leases'),
+    spending: this.#lane<Spending>('spending'),
     asked: this.#lane<void>('asked'),
   }
   readonly #stores = new Set<{ readonly store: StoreUsage }>()
@@ -243,6 +221,8 @@ class BridgeBus implements Bus {
   onBeacon = this.#lanes.beacon.add
   onHeartbeat = this.#lanes.heartbeat.add
   onStatus = this.#lanes.status.add
+  onLeases = this.#lanes.leases.add
+  onSpending = this.#lanes.spending.add
   onAsked = this.#lanes.asked.add
 
   openStream(log: OpenedLog): Promise<Head> {
@@ -276,6 +256,14 @@ class BridgeBus implements Bus {
 
   sendStatus(table: StatusTable): void {
     this.#post({ bus: 'send', lane: 'status', value: table })
+  }
+
+  sendLeases(report: LeaseReport): void {
+    this.#post({ bus: 'send', lane: 'leases', value: report })
+  }
+
+  sendSpending(spending: Spending): void {
+    this.#post({ bus: 'send', lane: 'spending', value: spending })
   }
 
   askAround(): void {
@@ -327,7 +315,7 @@ class BridgeBus implements Bus {
 
   async #store({ id, value }: Extract<ToChild, { bus: 'store' }>): Promise<void> {
     const [entry] = this.#stores
-    const stored = entry ? await entry.store(value).then(accepted, refused) : false
+    const stored = entry ? await entry.store(value).then(...SETTLED) : false
     this.#post({ bus: 'stored', id, ok: stored })
   }
 
@@ -373,8 +361,7 @@ class BridgeBus implements Bus {
   }
 }
 
-const accepted = () => true
-const refused = () => false
+const SETTLED = [() => true, () => false] as const
 
 function makeError({ message, unavailable }: Extract<ToChild, { bus: 'refuse' }>): Error {
   return unavailable ? new BusUnavailable(message) : new Error(message)

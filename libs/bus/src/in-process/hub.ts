@@ -1,5 +1,12 @@
 import { type Clock } from '@signalbox/host'
-import { type Heartbeat, type Head, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Head,
+  type Heartbeat,
+  type LeaseReport,
+  type RevisionMessage,
+  type Spending,
+  type StatusTable,
+} from '@signalbox/model'
 import {
   type Bus,
   BusUnavailable,
@@ -21,7 +28,16 @@ const REVISIONS_MAX = 4_096
 const RETAINED_BYTES_MAX = 64 * 1024 * 1024
 
 /** Everything that travels, by kind. */
-export type Lane = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'asked' | 'request' | 'answer'
+export type Lane =
+  | 'revision'
+  | 'beacon'
+  | 'heartbeat'
+  | 'status'
+  | 'leases'
+  | 'spending'
+  | 'asked'
+  | 'request'
+  | 'answer'
 
 /**
  * Stands between sender and receiver: calls deliver once, or (to break things) never, twice, later.
@@ -116,6 +132,8 @@ class Client implements HubBus {
   readonly beacon = listeners<Head>()
   readonly heartbeat = listeners<Heartbeat>()
   readonly status = listeners<StatusTable>()
+  readonly leases = listeners<LeaseReport>()
+  readonly spending = listeners<Spending>()
   readonly asked = listeners<void>()
   readonly stores = new Set<{ readonly store: StoreUsage }>()
   readonly #connection = listeners<boolean>()
@@ -135,6 +153,8 @@ class Client implements HubBus {
   onBeacon = this.beacon.add
   onHeartbeat = this.heartbeat.add
   onStatus = this.status.add
+  onLeases = this.leases.add
+  onSpending = this.spending.add
   onAsked = this.asked.add
 
   setConnected(connected: boolean): void {
@@ -182,6 +202,14 @@ class Client implements HubBus {
 
   sendStatus(table: StatusTable): void {
     this.#send('status', (client) => client.status.emit(table))
+  }
+
+  sendLeases(report: LeaseReport): void {
+    this.#send('leases', (client) => client.leases.emit(report))
+  }
+
+  sendSpending(spending: Spending): void {
+    this.#send('spending', (client) => client.spending.emit(spending))
   }
 
   askAround(): void {

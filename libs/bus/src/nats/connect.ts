@@ -1,6 +1,13 @@
 import { type Msg } from '@nats-io/transport-node'
 import { type Clock, type Log } from '@signalbox/host'
-import { type Head, type Heartbeat, type RevisionMessage, type StatusTable } from '@signalbox/model'
+import {
+  type Head,
+  type Heartbeat,
+  type LeaseReport,
+  type RevisionMessage,
+  type Spending,
+  type StatusTable,
+} from '@signalbox/model'
 import {
   type Bus,
   BusUnavailable,
@@ -24,7 +31,9 @@ import {
   JSON_BYTES_MAX,
   readHead,
   readHeartbeat,
+  readLeases,
   readRevision,
+  readSpendingOf,
   readStatusTable,
   readUsage,
   splitStatusTable,
@@ -121,6 +130,22 @@ class NatsBus implements Bus {
   sendStatus(table: StatusTable): void {
     const subject = this.#subjects.status(table.observer)
     for (const part of splitStatusTable(table, JSON_BYTES_MAX)) this.#link.publish(subject, part)
+  }
+
+  sendLeases(report: LeaseReport): void {
+    this.#link.publish(this.#subjects.leases, JSON.stringify(report))
+  }
+
+  onLeases(listener: (report: LeaseReport) => void): Unsubscribe {
+    return this.#hear(this.#subjects.leases, ({ data }) => readLeases(data), listener)
+  }
+
+  sendSpending(spending: Spending): void {
+    this.#link.publish(this.#subjects.spending, JSON.stringify(spending))
+  }
+
+  onSpending(listener: (spending: Spending) => void): Unsubscribe {
+    return this.#hear(this.#subjects.spending, ({ data }) => readSpendingOf(data), listener)
   }
 
   askAround(): void {

@@ -100,10 +100,11 @@ if (findNatsServer() === undefined) {
       bus.onBeacon((one) => heard.push(one))
       bus.onHeartbeat((one) => heard.push(one))
       bus.onStatus((one) => heard.push(one))
+      bus.onLeases((one) => heard.push(one))
       await bus.openStream(new TestLog())
       const nc = await raw(broker.url)
       const bad = ['', '{', '[]', 'null', '{"id":1}', '{"observer":"o","statuses":[{}]}']
-      const subjects = ['config.live.1', 'config.head', 'proxy.x.ack', 'status.x']
+      const subjects = ['config.live.1', 'config.head', 'proxy.x.ack', 'status.x', 'leases']
       for (const subject of subjects)
         for (const text of bad) nc.publish(`sb.${FLEET}.${subject}`, text)
       const message = new TestLog().append()

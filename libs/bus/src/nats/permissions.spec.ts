@@ -12,7 +12,7 @@ import {
   seededRandom,
   startNatsServer,
 } from '@signalbox/testing'
-import { STATUSES } from '../bus-messages.harness.ts'
+import { LEASES, STATUSES } from '../bus-messages.harness.ts'
 import { type Bus } from '../bus.ts'
 import { noDisk } from '../disk-copy.ts'
 import { follow } from '../follow.ts'
@@ -52,12 +52,16 @@ it('each role may do what its app asks the bus for', () => {
     onBeacon: ['subscribe', subjects.beacon],
     onHeartbeat: ['subscribe', subjects.heartbeats],
     onStatus: ['subscribe', subjects.statuses],
+    onLeases: ['subscribe', subjects.leases],
+    onSpending: ['subscribe', subjects.spending],
     onAsked: ['subscribe', subjects.ask],
     onUsage: ['subscribe', subjects.usage],
     publishRevision: ['publish', subjects.revisions],
     publishBeacon: ['publish', subjects.beacon],
     sendHeartbeat: ['publish', subjects.heartbeats],
     sendStatus: ['publish', subjects.statuses],
+    sendLeases: ['publish', subjects.leases],
+    sendSpending: ['publish', subjects.spending],
     askAround: ['publish', subjects.ask],
     deliverUsage: ['publish', subjects.usage],
   }
@@ -250,6 +254,18 @@ if (findNatsServer() === undefined) {
         expect(tables[0]).toEqual(STATUSES)
         expect(complaints).toEqual([])
       })
+    })
+
+    it('proxies tell each other of their leases', async () => {
+      const [one, other] = [await bus('proxy'), await bus('proxy')]
+      const heard: unknown[] = []
+      other.onLeases((report) => heard.push(report))
+      await eventually(() => {
+        one.sendLeases(LEASES)
+        return heard.length > 0
+      })
+      expect(heard[0]).toEqual(LEASES)
+      expect(complaints).toEqual([])
     })
 
     describe('usage', () => {

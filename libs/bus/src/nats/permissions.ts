@@ -37,6 +37,8 @@ const LANES: Readonly<Record<LaneName, Lane>> = {
   beacon: { says: ['admin-api'], hears: MEMBERS },
   heartbeats: { says: MEMBERS, hears: ['admin-api'] },
   statuses: { says: ['health-probe'], hears: ['admin-api', ...MEMBERS] },
+  leases: { says: ['proxy'], hears: ['proxy'] },
+  spending: { says: ['admin-api'], hears: ['proxy'] },
   ask: { says: ['admin-api', 'proxy'], hears: MEMBERS },
   usage: { says: ['proxy'], hears: ['admin-api'], answered: true },
 }

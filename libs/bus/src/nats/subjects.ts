@@ -13,6 +13,9 @@ export interface Subjects {
   readonly heartbeat: (id: string) => string
   readonly statuses: string
   readonly status: (observer: string) => string
+  /** Between data planes. */
+  readonly leases: string
+  readonly spending: string
   readonly ask: string
   /** Batches of records, a request each; the queue group shares them out. */
   readonly usage: string
@@ -35,6 +38,8 @@ export function subjectsOf(fleet: string): Subjects {
     heartbeat: (id) => `${prefix}.proxy.${token(id)}.ack`,
     statuses: `${prefix}.status.*`,
     status: (observer) => `${prefix}.status.${token(observer)}`,
+    leases: `${prefix}.leases`,
+    spending: `${prefix}.spending`,
     ask: `${prefix}.ask`,
     usage: `${prefix}.usage`,
     usageQueue: 'store',

@@ -4,8 +4,12 @@ import {
   type Head,
   type Heartbeat,
   isReleaseCounts,
+  type LeaseReport,
   type Load,
+  readLeaseReport,
+  readSpending,
   type RevisionMessage,
+  type Spending,
   type StatusTable,
   USAGE_BYTES_MAX,
 } from '@signalbox/model'
@@ -125,6 +129,14 @@ function isLoad(load: unknown): boolean {
 function isNack(nack: unknown): boolean {
   if (!isRecordOf(nack, (value) => typeof value === 'string' || isCount(value))) return false
   return ['resource', 'id', 'code', 'message'].every((key) => typeof nack[key] === 'string')
+}
+
+export function readLeases(bytes: Uint8Array): LeaseReport | undefined {
+  return readLeaseReport(parse(bytes))
+}
+
+export function readSpendingOf(bytes: Uint8Array): Spending | undefined {
+  return readSpending(parse(bytes))
 }
 
 export function readStatusTable(bytes: Uint8Array): StatusTable | undefined {

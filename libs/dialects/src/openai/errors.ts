@@ -3,6 +3,7 @@ import { type UpstreamError } from '../chat.ts'
 import { isJson, jsonIn, stringIn } from '../fields.ts'
 
 const SERVER_ERROR_MIN = 500
+const TOO_MANY = 429
 /** Codes that are about the member `model` of the body: clients show it as `param`. */
 const ABOUT_MODEL: readonly FailureCode[] = ['missing_model', 'model_not_found']
 
@@ -11,13 +12,17 @@ export function errorBody(failure: Failure, requestId: string): string {
   return JSON.stringify({
     error: {
       message: failure.message,
-      type:
-        CODES[failure.code].status < SERVER_ERROR_MIN ? 'invalid_request_error' : 'server_error',
+      type: typeOf(CODES[failure.code].status),
       param: ABOUT_MODEL.includes(failure.code) ? 'model' : null,
       code: failure.code,
     },
     request_id: requestId,
   })
+}
+
+function typeOf(status: number): string {
+  if (status === TOO_MANY) return 'rate_limit_error'
+  return status < SERVER_ERROR_MIN ? 'invalid_request_error' : 'server_error'
 }
 
 /** What a backend of this dialect says went wrong; servers differ in where they put the text. */
