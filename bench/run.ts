@@ -8,11 +8,15 @@ import { parseArgs } from 'node:util'
 import { control, revisions } from './control.ts'
 import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
+import { limits } from './limits.ts'
 import { probe } from './probe.ts'
 import { routing } from './routing.ts'
 import { smoke } from './smoke.ts'
 
-const SUITES: Readonly<Record<string, Suite>> = { smoke, control, revisions, routing, probe }
+const SUITES: Readonly<Record<string, Suite>> = {
+  ...{ smoke, control, revisions },
+  ...{ routing, probe, limits },
+}
 const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
