@@ -21,7 +21,7 @@ import { costOfRequest } from './cost.ts'
 import { downstream } from './failures.ts'
 import { type LimiterMetrics } from './limiter-metrics.ts'
 import { type Live } from './live-backend.ts'
-import { type Asked, type Passage } from './passage.ts'
+import { type Asked, type PassageFacts } from './passage.ts'
 import { estimateTokens } from './token-estimate.ts'
 
 const MS_PER_S = 1_000
@@ -84,7 +84,7 @@ export class RequestLimits {
   }
 
   /** Before the body is read: requests and slots of the fleet, the address and the key. */
-  admit(passage: Passage, table: Table): Failure | undefined {
+  admit(passage: PassageFacts, table: Table): Failure | undefined {
     const { limits, addressLimits, trustedProxies } = table
     if (limits) {
       const failure = this.#enter(passage, FLEET, limits)
@@ -102,7 +102,7 @@ export class RequestLimits {
   }
 
   /** Once the route and the size are known: the route's own limits, and everybody's tokens. */
-  reserve(passage: Passage, { id, policy }: CompiledRoute, body: Buffer): Failure | undefined {
+  reserve(passage: PassageFacts, { id, policy }: CompiledRoute, body: Buffer): Failure | undefined {
     if (policy.limits) {
       const failure = this.#enter(passage, `route:${id}`, policy.limits)
       if (failure) return failure
@@ -134,7 +134,7 @@ export class RequestLimits {
   }
 
   /** It is over, however it ended. */
-  settle(passage: Passage): void {
+  settle(passage: PassageFacts): void {
     const { admission, refused, attempts, firstByteMs } = passage
     if (!admission) return
     if (refused) admission.giveBack()
@@ -142,7 +142,7 @@ export class RequestLimits {
   }
 
   /** Its record with what it cost, which counts in the budget of its key. */
-  priced(passage: Passage, record: RequestRecord): RequestRecord {
+  priced(passage: PassageFacts, record: RequestRecord): RequestRecord {
     const { key, route, firstByteMs } = passage
     const costUsd = costOfRequest(passage, record)
     if (costUsd !== null && key) this.#budgets.add(key, costUsd)
@@ -153,7 +153,7 @@ export class RequestLimits {
   }
 
   /** `x-ratelimit-*` of the tightest limits, as OpenAI writes them; name, value, name ... */
-  headers({ admission, refused }: Passage): readonly string[] {
+  headers({ admission, refused }: PassageFacts): readonly string[] {
     if (!admission) return NONE
     const nowMs = this.#options.clock.monotonicMs()
     const out = [
@@ -170,7 +170,7 @@ export class RequestLimits {
   }
 
   #enter(
-    passage: Passage,
+    passage: PassageFacts,
     scope: string,
     limits: Parameters<Admission['enter']>[1],
   ): Failure | undefined {
@@ -180,7 +180,7 @@ export class RequestLimits {
     return refused && this.#refuse(passage, refused)
   }
 
-  #refuse(passage: Passage, refused: Refused): Failure {
+  #refuse(passage: PassageFacts, refused: Refused): Failure {
     passage.refused = refused
     if (refused.kind === 'tokens') this.#options.metrics.count(kindOf(refused.scope), false)
     const what = refused.kind === 'slots' ? 'requests at a time' : `${refused.kind} a minute`
@@ -235,7 +235,7 @@ function headersOf(kind: 'requests' | 'tokens', standing: Standing | undefined):
 }
 
 /** Tokens that count against limits a minute; null: the backend did not say. */
-export function usedBy({ tokens, exchange }: Passage): number | null {
+export function usedBy({ tokens, exchange }: PassageFacts): number | null {
   const { prompt, completion } = tokens === TOKENS_UNKNOWN ? (exchange?.tokens() ?? tokens) : tokens
   return prompt === null && completion === null ? null : (prompt ?? 0) + (completion ?? 0)
 }

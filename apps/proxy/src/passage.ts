@@ -117,6 +117,9 @@ export interface Passage extends Accepted {
   fallback: string | null
 }
 
+/** What is known of one, whatever it is answered on. */
+export type PassageFacts = Omit<Passage, 'response'>
+
 /** What a request asks for, once it is read and its route is known. */
 export interface Asked {
   readonly route: CompiledRoute

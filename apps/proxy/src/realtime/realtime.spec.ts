@@ -166,4 +166,24 @@ describe('any other upgrade', () => {
     const { error } = (await answer.json()) as { error: { code: string } }
     expect(error.code).toBe('upgrade_required')
   })
+
+  it('counts against the limits of its key, and frees its place when it ends', async () => {
+    const token = `sbx-${'l'.repeat(43)}`
+    const hash = createHash('sha256').update(token).digest('hex')
+    await apply('key', 'few', { hash, limits: { concurrency: 1 } })
+    const headers = { authorization: `Bearer ${token}` }
+    const first = connect('gpt-realtime', { headers })
+    await first.opened
+    const answer = await connect('gpt-realtime', { headers }).refused
+    expect(await codeOf(answer)).toEqual([429, 'rate_limited'])
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0)
+    first.socket.close()
+    await first.closed
+    const next = await eventually(async () => {
+      const again = connect('gpt-realtime', { headers })
+      return (await Promise.race([again.opened.then(() => true), again.refused])) === true && again
+    })
+    next.socket.close()
+    await next.closed
+  })
 })

@@ -12,6 +12,7 @@ import { outcomesOf, recordOf, toMicroseconds } from '../request-record.ts'
 import { joinSockets, type Opened, openUpstream } from './tunnel.ts'
 
 const SWITCHING = 101
+const NO_BODY = Buffer.alloc(0)
 /** A browser can set no header, and shows its key so. */
 const KEY_PROTOCOL = 'openai-insecure-api-key.'
 const HANDSHAKE = ['sec-websocket-key', 'sec-websocket-version', 'sec-websocket-extensions']
@@ -51,7 +52,8 @@ export async function serveRealtime(
     ...{ key: null, held: { bytes: 0 }, model: null, routing: undefined, live: undefined },
     ...{ exchange: undefined, attempts: 0, route: undefined, attempted: [], prompt: undefined },
     ...{ tokens: TOKENS_UNKNOWN, firstByteMs: null, code: null, ownId: undefined, fallback: null },
-    ...{ recorder: undefined, cache: null },
+    ...{ recorder: undefined, cache: null, price: undefined, limitHeaders: [] },
+    ...{ admission: null, refused: null },
   }
   const { socket } = knocking
   socket.on('error', () => {})
@@ -61,10 +63,10 @@ export async function serveRealtime(
   }
   try {
     const failure = await open(pipeline, session, settled)
-    if (failure) settled(refuse(session, failure), 0)
+    if (failure) settled(refuse(pipeline, session, failure), 0)
   } catch (error) {
     pipeline.log.error({ cause: String(error) }, 'a WebSocket failed by our own fault')
-    settled(refuse(session, internal('proxy_error', 'the proxy failed')), 0)
+    settled(refuse(pipeline, session, internal('proxy_error', 'the proxy failed')), 0)
   }
 }
 
@@ -87,6 +89,8 @@ async function open(
   session.key = key
   session.routing = routing
   session.model = model
+  const limited = pipeline.limits.admit(session, routing.table)
+  if (limited) return limited
   if (!model) return downstream('missing_model', 'the query names no model')
   const route = match(routing.table, model)
   if (!route) return downstream('model_not_found', `there is no model ${JSON.stringify(model)}`)
@@ -94,6 +98,8 @@ async function open(
     return downstream('key_not_allowed', `the key may not use the model ${JSON.stringify(model)}`)
   }
   session.route = route
+  const spent = pipeline.limits.reserve(session, route, NO_BODY)
+  if (spent) return spent
   return attempts(pipeline, { ...session, route, routing, session }, settled)
 }
 
@@ -256,11 +262,11 @@ function ownHeaders({ routing, live, attempts }: Session): readonly Pair[] {
   ]
 }
 
-function refuse(session: Session, failure: Failure): number {
+function refuse({ limits }: Pipeline, session: Session, failure: Failure): number {
   const { status } = CODES[failure.code]
   session.code = failure.code
   const body = dialectNamed(OPERATION.dialect).errorBody(failure, session.requestId)
-  answer(session, status, Buffer.from(body))
+  answer(session, { status, body: Buffer.from(body), headers: limits.headers(session) })
   return status
 }
 
@@ -269,28 +275,39 @@ function answerRefusal(
   { answer: said, body }: Extract<Opened, { kind: 'refused' }>,
 ) {
   const status = said.statusCode ?? 502
-  answer(session, status, body)
+  answer(session, { status, body, headers: [] })
   return status
 }
 
-function answer({ socket, requestId }: Session, status: number, body: Buffer): void {
+interface Refusal {
+  readonly status: number
+  readonly body: Buffer
+  /** Name, value, name, value ... */
+  readonly headers: readonly string[]
+}
+
+function answer({ socket, requestId }: Session, { status, body, headers }: Refusal): void {
   if (socket.destroyed) return
+  let more = ''
+  for (let i = 0; i < headers.length; i += 2) more += `${headers[i]}: ${headers[i + 1]}\r\n`
   const head =
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json\r\n` +
-    `content-length: ${body.length}\r\nx-request-id: ${requestId}\r\nconnection: close\r\n\r\n`
+    `content-length: ${body.length}\r\nx-request-id: ${requestId}\r\n${more}connection: close\r\n\r\n`
   // A client that keeps its side open must not hold up a drain.
   socket.end(Buffer.concat([Buffer.from(head), body]), () => socket.destroy())
 }
 
 function settle(
-  { clock, metrics, usage, proxy, accessLog }: Pipeline,
+  { clock, metrics, usage, proxy, accessLog, limits }: Pipeline,
   session: Session,
   { status, bytes }: { readonly status: number; readonly bytes: number },
 ): void {
   const durationMs = clock.monotonicMs() - session.startMs
   const { key, code, model, firstByteMs } = session
   metrics.settled({ method: OPERATION.method, endpoint: OPERATION.name, status, durationMs })
-  usage.add({ ...recordOf(session, { proxy, status, durationMs }), bytes })
+  limits.settle(session)
+  const one = recordOf(session, { proxy, status, durationMs })
+  usage.add(limits.priced(session, { ...one, bytes }))
   accessLog.add({
     method: OPERATION.method,
     path: OPERATION.path,
