@@ -121,8 +121,7 @@ export async function startAdminApi(
   refuseOtherMethods()
   const address = await listenWith(app, config.listen)
   const publisher = startPublisher(deps)
-  const usage = new UsageReceiver({ ...deps, retentionDays: config.usageRetentionDays })
-  const spending = new SpendingTeller(deps)
+  const usage = receiveUsage(config, deps)
   if (bus.connected()) bus.askAround()
   log.info({ address }, 'admin API listens')
 
@@ -137,11 +136,15 @@ export async function startAdminApi(
       await app.close()
       cancel()
       for (const end of ends) end()
-      const stored = [usage, spending, checkpoints, denials, principals, transitions]
-      const parts = [releases, publisher, ...stored]
-      for (const part of parts) await part.stop()
+      const stored = [...usage, checkpoints, denials, principals, transitions]
+      for (const part of [releases, publisher, ...stored]) await part.stop()
     },
   }
+}
+
+/** What proxies report, and what is told to them of it. */
+function receiveUsage({ usageRetentionDays: retentionDays }: AdminConfig, deps: AdminDeps) {
+  return [new UsageReceiver({ ...deps, retentionDays }), new SpendingTeller(deps)]
 }
 
 function readinessOf(bus: Bus, database: { readonly alive: () => boolean }) {
