@@ -1,29 +1,34 @@
-import { setImmediate } from 'node:timers/promises'
-import { type Bus, BusUnavailable } from '@signalbox/bus'
+import { type Bus, BusUnavailable, type Sign, type Trusts } from '@signalbox/bus'
 import { type Cancel, type Clock, gaugesOf, type Log, type Metrics } from '@signalbox/host'
-import { type Head, type Heartbeat, type Snapshot, snapshotPieces } from '@signalbox/model'
+import { type Head, type Heartbeat } from '@signalbox/model'
 import { DatabaseUnavailable, type Store } from '@signalbox/store'
 import { afterEpoch, afterHeartbeat, type Claims, lostTail, NO_CLAIMS } from './lost-tail.ts'
+import { Snapshots } from './snapshots.ts'
 
 const POLL_MS = 250
 const BATCH = 64
 const BEACON_MS = 2_000
 const SNAPSHOT_REVISIONS = 256
 const SNAPSHOT_MS = 60_000
-/** Above it none is published: it is one text, which followers read at once (decision 15). */
-const SNAPSHOT_RESOURCES_MAX = 250_000
 /** A stream that was lost without a word is noticed after so long. */
 const REOPEN_MS = 30_000
 const BACKOFF_MIN_MS = 250
 const BACKOFF_MAX_MS = 10_000
 
 export interface PublisherDeps {
-  readonly store: Store
+  readonly store: Pick<
+    Store,
+    'head' | 'keepEpoch' | 'messagesAfter' | 'onAppend' | 'toPublish' | 'visitToPublish'
+  >
   readonly bus: Bus
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log
   readonly metrics: Metrics
+  readonly sign: Sign
+  readonly trusts: Trusts
+  /** Revisions from one snapshot to the next, where there are so many within a minute. */
+  readonly snapshotRevisions?: number
 }
 
 export interface Publisher {
@@ -44,6 +49,7 @@ export function startPublisher(deps: PublisherDeps): Publisher {
 
 class Loop implements Publisher {
   readonly #deps: PublisherDeps
+  readonly #snapshots: Snapshots
   readonly #ends: (() => void)[]
   #published: Head | null = null
   /** Which connection `#published` was learned on, and when. */
@@ -63,6 +69,7 @@ class Loop implements Publisher {
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps
+    this.#snapshots = new Snapshots(deps)
     const { store, bus, clock, metrics } = deps
     registerGauges(metrics, {
       head: () => this.#head?.revision ?? 0,
@@ -137,7 +144,7 @@ class Loop implements Publisher {
   async #publishAll(): Promise<void> {
     const { store, bus, clock } = this.#deps
     const connection = this.#connection
-    const head = await this.#headWith(this.#claims)
+    let head = await this.#headWith(this.#claims)
     const known = clock.monotonicMs() - this.#openedAtMs < REOPEN_MS ? this.#published : null
     let published = known ?? (await this.#open(head))
     while (published.revision < (this.#head ?? head).revision) {
@@ -146,6 +153,8 @@ class Loop implements Publisher {
       for (const message of messages) {
         const outcome = await bus.publishRevision(message)
         if (outcome.kind === 'conflict') {
+          // Perhaps the log is another one by now (a backup was restored): asked anew each time.
+          head = await this.#headWith(this.#claims)
           published = await this.#open(head)
           break
         }
@@ -215,20 +224,13 @@ class Loop implements Publisher {
   }
 
   async #publishSnapshot(revision: number): Promise<void> {
-    const { store, bus, clock, log } = this.#deps
+    const { clock, snapshotRevisions = SNAPSHOT_REVISIONS } = this.#deps
     const before = this.#snapshotAt
     const ageMs = before ? clock.monotonicMs() - before.atMs : Infinity
     const since = before ? revision - before.revision : Infinity
-    if (since < SNAPSHOT_REVISIONS && (since === 0 || ageMs < SNAPSHOT_MS)) return
-    if (!(await store.fits(SNAPSHOT_RESOURCES_MAX))) {
-      const facts = { resourcesMax: SNAPSHOT_RESOURCES_MAX, revision }
-      log.warn(facts, 'there are too many resources for a snapshot: followers fold the stream')
-      this.#snapshotAt = { revision, atMs: clock.monotonicMs() }
-      return
-    }
-    const snapshot = await store.snapshotToPublish()
-    await bus.publishSnapshot({ head: snapshot.head, text: await encodeInTurns(snapshot) })
-    this.#snapshotAt = { revision: snapshot.head.revision, atMs: clock.monotonicMs() }
+    if (since < snapshotRevisions && (since === 0 || ageMs < SNAPSHOT_MS)) return
+    const at = await this.#snapshots.publish()
+    this.#snapshotAt = { revision: at, atMs: clock.monotonicMs() }
   }
 }
 
@@ -236,15 +238,6 @@ class Loop implements Publisher {
 function isAhead(one: Head, other: Head): boolean {
   const same = one.lineage === other.lineage && one.epoch === other.epoch
   return same && one.revision > other.revision
-}
-
-async function encodeInTurns(snapshot: Snapshot): Promise<string> {
-  const pieces: string[] = []
-  for (const piece of snapshotPieces(snapshot)) {
-    pieces.push(piece)
-    if (piece.length > 1) await setImmediate()
-  }
-  return pieces.join('')
 }
 
 function registerGauges(

@@ -36,6 +36,7 @@ import { Principals } from './principals.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
+import { snapshotKeys } from './snapshots.ts'
 import { limitRate } from './rate-limit.ts'
 import { Releases } from './releases.ts'
 import { ReleasesController } from './releases.controller.ts'
@@ -120,7 +121,7 @@ export async function startAdminApi(
   await app.init()
   refuseOtherMethods()
   const address = await listenWith(app, config.listen)
-  const publisher = startPublisher(deps)
+  const publisher = startPublisher({ ...deps, ...snapshotKeys(config) })
   const usage = receiveUsage(config, deps)
   if (bus.connected()) bus.askAround()
   log.info({ address }, 'admin API listens')

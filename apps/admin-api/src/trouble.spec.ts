@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { type HubBus } from '@signalbox/bus'
+import { decodeManifest } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { type Api, SPEC, startApi } from './api-harness.ts'
 
@@ -38,7 +39,10 @@ describe('with the bus away', () => {
     at.hub.wipe()
     at.bus.setConnected(true)
     await eventually(async () => (await stream()).length === 1)
-    await eventually(async () => (await follower.latestSnapshot())?.head.revision === 1)
+    await eventually(async () => {
+      const manifest = decodeManifest((await follower.latestManifest())?.text ?? '')
+      return manifest.ok && manifest.value.head.revision === 1
+    })
   })
 
   it('a stream that is not a part of the log is rebuilt from the log', async () => {

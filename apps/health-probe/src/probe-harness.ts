@@ -174,8 +174,8 @@ export async function look(delayMs: number): Promise<Status | undefined> {
 
 /** Resolves when all that was sent before has been heard. */
 export async function settled(): Promise<void> {
-  await listener.latestSnapshot()
-  await listener.latestSnapshot()
+  await listener.latestManifest()
+  await listener.latestManifest()
 }
 
 export const get = (path: string) => fetch(`http://${showListen(probe.address)}${path}`)

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { follow, noDisk } from '@signalbox/bus'
+import { follow, manifestTrust, noDisk } from '@signalbox/bus'
 import { answerOps, type ListenAddress, listen, type Running, VERSION } from '@signalbox/host'
 import { type Snapshot, type Status } from '@signalbox/model'
 import { PROBE_LISTEN, type ProbeConfig } from './config.ts'
@@ -37,6 +37,7 @@ export async function startHealthProbe(
   const following = follow({
     bus,
     disk: noDisk,
+    trusts: manifestTrust(config),
     clock,
     random,
     log,

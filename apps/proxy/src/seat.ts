@@ -1,6 +1,13 @@
 import { type Server } from 'node:http'
 import { join } from 'node:path'
-import { type Bus, follow, type Following, type FollowOptions, openDiskCopy } from '@signalbox/bus'
+import {
+  type Bus,
+  follow,
+  type Following,
+  type FollowOptions,
+  manifestTrust,
+  openDiskCopy,
+} from '@signalbox/bus'
 import {
   type Clock,
   listen,
@@ -67,7 +74,9 @@ export function alone(config: ProxyConfig, deps: AloneDeps): Seat {
   return {
     follow: ({ onSnapshot, onStatus, load }) => {
       const disk = openDiskCopy(diskFolder(config))
-      const following = follow({ ...deps, disk, load, onSnapshot, identity: identityOf(config) })
+      const trusts = manifestTrust(config)
+      const identity = identityOf(config)
+      const following = follow({ ...deps, disk, load, onSnapshot, identity, trusts })
       registerFollowMetrics(metrics, { following, clock })
       return { following, end: hearStatus(deps, onStatus) }
     },

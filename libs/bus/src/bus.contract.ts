@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { encodeSnapshot, type Head, type Heartbeat, type StatusTable } from '@signalbox/model'
+import { type Head, type Heartbeat, type StatusTable } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { type Bus, BusUnavailable, REVISION_BYTES_MAX, REVISIONS_PER_FETCH } from './bus.ts'
 import { HEARTBEAT, STATUSES } from './bus-messages.harness.ts'
+import { publishSnapshot } from './snapshot.harness.ts'
+import { describeSnapshots } from './snapshots.contract.ts'
 import { TestLog } from './test-log.harness.ts'
 import { describeShared } from './shared.contract.ts'
 import { describeUsage } from './usage.contract.ts'
@@ -106,10 +108,10 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
         const old = new TestLog('lineage-1').appendMany(5)
         await publisher.openStream(old)
         await publishAll(publisher, old)
-        await publisher.publishSnapshot(snapshotOf(old))
+        await publishSnapshot(publisher, old.state)
         const next = new TestLog('lineage-2').appendMany(2)
         expect((await follower.openStream(next)).revision).toBe(0)
-        expect(await follower.latestSnapshot()).toBeNull()
+        expect(await follower.latestManifest()).toBeNull()
         await publishAll(follower, next)
         expect(await messagesOf(publisher, 1)).toEqual(next.messages)
       })
@@ -129,11 +131,11 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
         const log = new TestLog().appendMany(4)
         await publisher.openStream(log)
         await publishAll(publisher, log)
-        await publisher.publishSnapshot(snapshotOf(log))
+        await publishSnapshot(publisher, log.state)
         expect(await follower.openStream(log)).toEqual(log.head)
         const { lineage, epoch } = log
         expect((await follower.openStream({ lineage, epoch, rebuild: true })).revision).toBe(0)
-        expect(await follower.latestSnapshot()).toBeNull()
+        expect(await follower.latestManifest()).toBeNull()
         await publishAll(follower, log)
         expect(await follower.openStream(log)).toEqual(log.head)
       })
@@ -243,30 +245,7 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
       })
     })
 
-    describe('snapshots', () => {
-      it('answers none, then the newest; an older one never replaces a newer', async () => {
-        expect(await follower.latestSnapshot()).toBeNull()
-        const log = new TestLog().appendMany(2)
-        await publisher.openStream(log)
-        const older = snapshotOf(log)
-        const newer = snapshotOf(log.appendMany(1))
-        await publisher.publishSnapshot(newer)
-        await publisher.publishSnapshot(older)
-        expect(await follower.latestSnapshot()).toEqual(newer)
-        await Promise.all([older, newer].map((one) => follower.publishSnapshot(one)))
-        expect(await publisher.latestSnapshot()).toEqual(newer)
-        const latest = snapshotOf(log.failOver(1).appendMany(1))
-        await publisher.publishSnapshot(latest)
-        expect(await follower.latestSnapshot()).toEqual(latest)
-      })
-
-      it('carries one that is larger than a message may be', async () => {
-        const { head } = new TestLog().appendMany(1)
-        const text = Array.from({ length: 200_000 }, (_, i) => (i * 7919).toString(36)).join('é')
-        await publisher.publishSnapshot({ head, text })
-        expect((await follower.latestSnapshot())?.text).toBe(text)
-      })
-    })
+    describeSnapshots(() => ({ publisher, follower }))
 
     describe('return lane', () => {
       it('carries heartbeats, status tables and the question', async () => {
@@ -336,13 +315,9 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
       const closed = await harness.connect()
       await closed.close()
       expect(closed.connected()).toBe(false)
-      await expect(closed.latestSnapshot()).rejects.toBeInstanceOf(BusUnavailable)
+      await expect(closed.latestManifest()).rejects.toBeInstanceOf(BusUnavailable)
     })
   })
-}
-
-function snapshotOf(log: TestLog) {
-  return { head: log.head, text: encodeSnapshot(log.state) }
 }
 
 async function publishAll(bus: Bus, log: TestLog): Promise<void> {

@@ -28,8 +28,6 @@ export const REVISION_TEXT_BYTES_MAX = 16 * 1024 * 1024
 export const REVISIONS_PER_FETCH = 256
 /** Every request to the bus is answered, or rejected with BusUnavailable, within this time. */
 export const REQUEST_DEADLINE_MS = 5_000
-/** The same for snapshots, which may have many megabytes. */
-export const SNAPSHOT_DEADLINE_MS = 60_000
 
 /** Which log a publisher follows. */
 export interface OpenedLog {
@@ -39,11 +37,22 @@ export interface OpenedLog {
   readonly rebuild?: boolean
 }
 
-export interface PublishedSnapshot {
-  readonly head: Head
-  /** encodeSnapshot()'s text. */
+/** The newest snapshot's table of contents, as it travels, and the fleet's word for it. */
+export interface SignedManifest {
+  /** encodeManifest()'s text. */
   readonly text: string
+  /** Base64url; of what manifest.ts says. */
+  readonly signature: string
 }
+
+/** A chunk of a snapshot as it is stored: under the hash of its text, gzipped. */
+export interface StoredChunk {
+  readonly hash: string
+  readonly data: Uint8Array
+}
+
+/** Bytes of a stored chunk, and of a manifest compressed: what one message may have. */
+export const CHUNK_BYTES_MAX = 960 * 1024
 
 /** Records of requests, as they travel to whoever stores them. */
 export interface UsageBatch {
@@ -85,8 +94,14 @@ export interface Bus {
    * cannot travel (sizeProblem()) is a bug and throws.
    */
   publishRevision(message: RevisionMessage): Promise<PublishOutcome>
-  /** Replaces the snapshot by a newer one or one of another lineage; an older one is dropped. */
-  publishSnapshot(snapshot: PublishedSnapshot): Promise<void>
+  /** Stores a chunk, whatever is there under its hash. To be done before its manifest is. */
+  publishChunk(chunk: StoredChunk): Promise<void>
+  /**
+   * Compare-and-set: stored only if the manifest that is there is `base`, which its chunks were
+   * made from (null: there is none). Chunks that neither of the two names, and that are older than
+   * `base`, are removed. A rejection leaves open whether it was stored.
+   */
+  publishManifest(next: SignedManifest, base: SignedManifest | null): Promise<PublishOutcome>
   publishBeacon(head: Head): void
 
   /** Follower: live revisions and the head beacon, at most once. */
@@ -94,7 +109,9 @@ export interface Bus {
   onBeacon(listener: (head: Head) => void): Unsubscribe
   /** Revisions from..to, both included; fewer at the stream's end and over REVISIONS_PER_FETCH. */
   revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome>
-  latestSnapshot(): Promise<PublishedSnapshot | null>
+  latestManifest(): Promise<SignedManifest | null>
+  /** Its data; null where there is none of that hash (a replica that lags says so, too). */
+  snapshotChunk(hash: string): Promise<Uint8Array | null>
 
   /** Return lane: never mixed with configuration. */
   sendHeartbeat(heartbeat: Heartbeat): void

@@ -19,7 +19,7 @@ describe('openDiskCopy', () => {
   async function saved(...revisions: readonly number[]): Promise<void> {
     const disk = openDiskCopy(dir)
     for (const revision of revisions) {
-      expect(await disk.save(log.at(revision))).toEqual({ ok: true, value: undefined })
+      expect(await disk.save(log.at(revision), 'all')).toEqual({ ok: true, value: undefined })
     }
   }
 
@@ -37,7 +37,7 @@ describe('openDiskCopy', () => {
     await saved(1, 2)
     const disk = openDiskCopy(dir)
     await disk.load()
-    await disk.save(log.at(3))
+    await disk.save(log.at(3), 'all')
     await writeFile(join(dir, 'snapshot-a.json'), 'torn')
     const loaded = await openDiskCopy(dir).load()
     expect(loaded.snapshot).toEqual(log.at(2))
@@ -74,7 +74,7 @@ describe('openDiskCopy', () => {
       await writeFile(join(dir, 'snapshot-b.json'), 'torn')
       const disk = openDiskCopy(dir)
       await disk.load()
-      await disk.save(log.at(3))
+      await disk.save(log.at(3), 'all')
       await writeFile(join(dir, 'snapshot-b.json'), 'torn again')
       expect((await openDiskCopy(dir).load()).snapshot).toEqual(log.at(1))
     })
@@ -87,7 +87,7 @@ describe('openDiskCopy', () => {
     const loaded = await disk.load()
     expect(loaded.snapshot).toBeNull()
     expect(loaded.problems.length).toBe(2)
-    await disk.save(log.at(3))
+    await disk.save(log.at(3), 'all')
     expect((await openDiskCopy(dir).load()).snapshot).toEqual(log.at(3))
   })
 
@@ -101,7 +101,7 @@ describe('openDiskCopy', () => {
     await saved(1)
     const blocked = join(root, 'file')
     await writeFile(blocked, '')
-    const failed = await openDiskCopy(join(blocked, 'dir')).save(log.at(2))
+    const failed = await openDiskCopy(join(blocked, 'dir')).save(log.at(2), 'all')
     expect(failed).toEqual({ ok: false, error: expect.stringContaining('ENOTDIR') })
     expect((await openDiskCopy(join(blocked, 'dir')).load()).snapshot).toBeNull()
     await chmod(dir, 0o700)
@@ -111,7 +111,7 @@ describe('openDiskCopy', () => {
 
 describe('noDisk', () => {
   it('keeps nothing', async () => {
-    expect(await noDisk.save(new TestLog().state)).toEqual({ ok: true, value: undefined })
+    expect(await noDisk.save(new TestLog().state, 'all')).toEqual({ ok: true, value: undefined })
     expect((await noDisk.load()).snapshot).toBeNull()
   })
 })

@@ -9,12 +9,19 @@ import {
   type Result,
   type Snapshot,
 } from '@signalbox/model'
+import { type Changed } from './follower-fold.ts'
+import { type ChunkSource } from './read-snapshot.ts'
 
 /** Keeps the last applied snapshot over restarts. Never throws: what is wrong comes as a value. */
 export interface DiskCopy {
   load(): Promise<Loaded>
-  /** Resolves once the snapshot is durable. Calls must not overlap. */
-  save(snapshot: Snapshot): Promise<Result<void, string>>
+  /**
+   * Resolves once the snapshot is durable. Calls must not overlap. `changed`: since the last one
+   * that was saved, or loaded.
+   */
+  save(snapshot: Snapshot, changed: Changed): Promise<Result<void, string>>
+  /** Chunks that lie here already, where it has any. */
+  readonly chunks?: ChunkSource
 }
 
 export interface Loaded {

@@ -1,18 +1,12 @@
 import { silentLog } from '@signalbox/host'
-import {
-  encodeSnapshot,
-  err,
-  type Heartbeat,
-  type Nack,
-  ok,
-  type Result,
-  type Snapshot,
-} from '@signalbox/model'
+import { err, type Heartbeat, type Nack, ok, type Result, type Snapshot } from '@signalbox/model'
 import { manualClock } from '@signalbox/testing'
 import { type DiskCopy, noDisk } from './disk-copy.ts'
 import { type Changed } from './follower-fold.ts'
 import { follow, type FollowOptions, HEARTBEAT_MS } from './follow.ts'
 import { createHub } from './in-process/hub.ts'
+import { signManifest } from './manifest.ts'
+import { chunked, sign, trusts } from './snapshot.harness.ts'
 import { TestLog } from './test-log.harness.ts'
 
 /** A disk that finishes a save when the test says so. */
@@ -59,6 +53,7 @@ async function fleet(disk: DiskCopy = noDisk) {
   const options: FollowOptions = {
     bus,
     disk,
+    trusts,
     clock,
     random: () => 0.5,
     log: { ...silentLog, error: (_fields, message) => errors.push(message) },
@@ -259,18 +254,26 @@ describe('follow', () => {
     await following.stop()
   })
 
-  it('does not use a snapshot that cannot be read or is not the announced one', async () => {
-    const { options, publisher, log, served, clock, publish } = await fleet()
+  it('does not use a snapshot that nobody of the fleet has signed, or that lacks a chunk', async () => {
+    const { options, publisher, log, served, clock, publish, errors } = await fleet()
     await publish(3)
-    const text = encodeSnapshot(log.at(1))
-    await publisher.publishSnapshot({ head: log.at(1).head, text: text.slice(1) })
-    const following = follow(options)
+    const warnings: unknown[] = []
+    const warned = { ...options.log, warn: (fields: object) => void warnings.push(fields) }
+    const { manifest, chunks } = await chunked(log.at(2))
+    const signed = signManifest(manifest, sign)
+    await publisher.publishManifest({ ...signed, signature: 'AAAA' }, null)
+    const following = follow({ ...options, log: warned })
     await settled()
-    expect(served.map(({ revision }) => revision)).toEqual([3])
-    await publisher.publishSnapshot({ head: log.at(2).head, text })
-    const second = follow({ ...options, bus: options.bus })
+    await publisher.publishManifest(signed, { ...signed, signature: '' })
+    const second = follow({ ...options, log: warned })
     await settled()
     expect(served.map(({ revision }) => revision)).toEqual([3, 3])
+    const lacks = `chunk ${chunks[0]?.hash.slice(0, 12)} (backend b0): the bus does not have it`
+    expect(warnings).toEqual([
+      { problem: 'it is not signed with a key of this fleet' },
+      { problem: lacks },
+    ])
+    expect(errors).toEqual([])
     await following.stop()
     await second.stop()
     expect(clock.pending()).toBe(0)
@@ -280,8 +283,8 @@ describe('follow', () => {
     const { options, bus, clock } = await fleet()
     let asked = 0
     bus.setConnected(false)
-    const original = bus.latestSnapshot.bind(bus)
-    bus.latestSnapshot = () => {
+    const original = bus.latestManifest.bind(bus)
+    bus.latestManifest = () => {
       asked += 1
       return original()
     }

@@ -1,13 +1,12 @@
 import { type Cancel, type Clock, type Log, sha256 } from '@signalbox/host'
 import {
-  decodeSnapshot,
   type FollowerState,
   type Heartbeat,
   type Load,
   type Nack,
   type Snapshot,
 } from '@signalbox/model'
-import { type Bus, type PublishedSnapshot, type Unsubscribe } from './bus.ts'
+import { type Bus, type Unsubscribe } from './bus.ts'
 import { type DiskCopy } from './disk-copy.ts'
 import { type Changed } from './follower-fold.ts'
 import { Activation, RELEASE_HEARTBEAT_MS } from './follower-release.ts'
@@ -21,10 +20,14 @@ import {
 } from './follower-state.ts'
 import { step } from './follower.ts'
 import { listeners } from './listeners.ts'
+import { type Trusts } from './manifest.ts'
+import { takeSnapshot } from './take-snapshot.ts'
 
 export interface FollowOptions {
   readonly bus: Bus
   readonly disk: DiskCopy
+  /** Whose snapshots are taken: manifestTrust(). */
+  readonly trusts: Trusts
   readonly clock: Clock
   /** In [0, 1): spreads the retries of a fleet. */
   readonly random: () => number
@@ -78,6 +81,8 @@ const RETRY_MAX_MS = 30_000
 const DISK_RETRY_MS = 5_000
 /** How long stop() waits for a disk that does not answer. */
 const SAVE_WAIT_MS_MAX = 5_000
+/** Changes that wait for a disk at most; after more of them it is written whole. */
+const CHANGED_MAX = 100_000
 /** A heartbeat names this many at most. */
 const NACKS_MAX = 100
 
@@ -101,7 +106,9 @@ class Driver implements Following {
   #retryMs = RETRY_MIN_MS
   #cancelRetry: Cancel = () => {}
   #cancelDiskRetry: Cancel = () => {}
-  #unsaved: Snapshot | null = null
+  #unsaved: { readonly snapshot: Snapshot; readonly changed: Changed } | null = null
+  /** What a save that failed had to write, and the next one has. */
+  #owed: Changed = []
   #saving = false
   #saved: Promise<void> = Promise.resolve()
   #diskProblem: string | null = null
@@ -190,17 +197,14 @@ class Driver implements Following {
       case 'fetch':
         return this.#ask(bus.revisions(effect), (outcome) => ({ kind: 'fetched', outcome }))
       case 'take-snapshot':
-        return this.#ask(bus.latestSnapshot(), (published) => ({
-          kind: 'snapshot',
-          snapshot: this.#decode(published),
-        }))
+        return this.#ask(this.#takeSnapshot(), (snapshot) => ({ kind: 'snapshot', snapshot }))
       case 'pause':
         return this.#pause()
       case 'adopt':
         this.#retryMs = RETRY_MIN_MS
         return this.#adopt(effect.snapshot, effect.changed)
       case 'persist':
-        return this.#persist(effect.snapshot)
+        return this.#persist(effect.snapshot, effect.changed)
     }
   }
 
@@ -222,13 +226,9 @@ class Driver implements Following {
     )
   }
 
-  #decode(published: PublishedSnapshot | null): Snapshot | null {
-    if (!published) return null
-    const decoded = decodeSnapshot(published.text)
-    if (decoded.ok && decoded.value.head.hash === published.head.hash) return decoded.value
-    const problem = decoded.ok ? 'it is of another head than announced' : decoded.error
-    this.#options.log.warn({ problem }, 'the snapshot on the bus cannot be used')
-    return null
+  #takeSnapshot(): Promise<Snapshot | null> {
+    const { bus, disk, trusts, log } = this.#options
+    return takeSnapshot({ bus, trusts, log, near: disk.chunks })
   }
 
   /** Decorrelated jitter: a fleet that failed together does not ask again together. */
@@ -255,8 +255,8 @@ class Driver implements Following {
   }
 
   /** At most one write is under way and one snapshot waits: the newest. */
-  #persist(snapshot: Snapshot): void {
-    this.#unsaved = snapshot
+  #persist(snapshot: Snapshot, changed: Changed): void {
+    this.#unsaved = { snapshot, changed: both(this.#unsaved?.changed ?? [], changed) }
     if (this.#saving) return
     this.#saving = true
     this.#saved = this.#saveAll()
@@ -265,11 +265,13 @@ class Driver implements Following {
   async #saveAll(): Promise<void> {
     for (let next = this.#unsaved; next; next = this.#unsaved) {
       this.#unsaved = null
-      const saved = await this.#options.disk.save(next)
+      const changed = both(this.#owed, next.changed)
+      const saved = await this.#options.disk.save(next.snapshot, changed)
       this.#cancelDiskRetry()
+      this.#owed = saved.ok ? [] : changed
       if (saved.ok) {
         this.#diskProblem = null
-        this.#take({ kind: 'persisted', head: next.head })
+        this.#take({ kind: 'persisted', head: next.snapshot.head })
       } else {
         this.#onSaveFailed(saved.error)
       }
@@ -285,7 +287,7 @@ class Driver implements Following {
     this.#report()
     if (this.#stopped) return
     this.#cancelDiskRetry = clock.after(DISK_RETRY_MS, () => {
-      if (this.#follower.snapshot) this.#persist(this.#follower.snapshot)
+      if (this.#follower.snapshot) this.#persist(this.#follower.snapshot, [])
     })
   }
 
@@ -337,6 +339,11 @@ class Driver implements Following {
       ...(this.#diskProblem === null ? [] : [`disk: ${this.#diskProblem}`]),
     ]
   }
+}
+
+function both(one: Changed, other: Changed): Changed {
+  if (one === 'all' || other === 'all') return 'all'
+  return one.length + other.length > CHANGED_MAX ? 'all' : [...one, ...other]
 }
 
 function nackKey({ revision, resource, id }: Nack): string {

@@ -13,6 +13,7 @@ import { type Changed } from './follower-fold.ts'
 import { Activation, RELEASE_HEARTBEAT_MS } from './follower-release.ts'
 import { follow, HEARTBEAT_MS } from './follow.ts'
 import { createHub } from './in-process/hub.ts'
+import { trusts } from './snapshot.harness.ts'
 import { TestLog } from './test-log.harness.ts'
 
 const identity = { id: 'p1', role: 'proxy', labels: {}, version: 'dev' } as const
@@ -95,11 +96,12 @@ async function started(who: typeof identity | typeof inCohort, snapshot: Snapsho
   const saved: Snapshot[] = []
   const following = follow({
     ...{ bus: hub.connect(), clock, random: () => 0.5, log: silentLog, identity: who },
+    trusts,
     disk: {
       load: () => Promise.resolve({ snapshot, problems: [] }),
-      save: (one) => {
+      save: (one, changed) => {
         saved.push(one)
-        return noDisk.save(one)
+        return noDisk.save(one, changed)
       },
     },
     onSnapshot: (one) => {

@@ -63,7 +63,7 @@ export type Effect =
   /** Serve this from now on. */
   | { readonly kind: 'adopt'; readonly snapshot: Snapshot; readonly changed: Changed }
   /** Make this durable, then say `persisted`. A newer one replaces one that still waits. */
-  | { readonly kind: 'persist'; readonly snapshot: Snapshot }
+  | { readonly kind: 'persist'; readonly snapshot: Snapshot; readonly changed: Changed }
 
 export interface Step {
   readonly state: Follower
@@ -114,7 +114,7 @@ export function adopt(state: Follower, snapshot: Snapshot, changed: Changed): St
     state: { ...state, snapshot },
     effects: [
       { kind: 'adopt', snapshot, changed },
-      { kind: 'persist', snapshot },
+      { kind: 'persist', snapshot, changed },
     ],
   }
 }

@@ -129,7 +129,7 @@ describe('a revision', () => {
     const changed = [{ resource: 'backend', id: 'b2' }]
     expect(subject.effects).toEqual([
       { kind: 'adopt', snapshot: log.at(3), changed },
-      { kind: 'persist', snapshot: log.at(3) },
+      { kind: 'persist', snapshot: log.at(3), changed },
     ])
     expect(subject.state.durable).toEqual(log.at(2).head)
   })

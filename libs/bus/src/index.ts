@@ -17,8 +17,19 @@ export {
   HEARTBEAT_MS,
   type Identity,
 } from './follow.ts'
-export { type Changed, type ChangedResource } from './follower-fold.ts'
+export { type Changed, type ChangedResource, links } from './follower-fold.ts'
 export { RELEASE_HEARTBEAT_MS } from './follower-release.ts'
+export {
+  manifestSigner,
+  manifestTrust,
+  openManifest,
+  type Sign,
+  signManifest,
+  type Trusts,
+} from './manifest.ts'
+export { packChunk } from './pack.ts'
+export { type ChunkSource, textOf } from './read-snapshot.ts'
+export { takeSnapshot } from './take-snapshot.ts'
 export { SILENCE_MS } from './follower-state.ts'
 export { type Bridge, connectBridge, serveBridge } from './in-process/bridge.ts'
 export { type IpcChannel, ipcPort, type Port } from './in-process/port.ts'

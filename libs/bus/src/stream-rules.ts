@@ -27,13 +27,6 @@ export function belongs(message: RevisionMessage, opened: StreamOwner | null): b
   return message.lineage === opened?.lineage && message.epoch <= opened.epoch
 }
 
-/** Within one lineage snapshots are ordered by epoch, then revision. Lineages have no order. */
-export function supersedes(next: Head, present: Head | null): boolean {
-  if (next.lineage !== present?.lineage) return true
-  if (next.epoch !== present.epoch) return next.epoch > present.epoch
-  return next.revision > present.revision
-}
-
 export function emptyHead({ lineage, epoch }: StreamOwner): Head {
   return { lineage, epoch, revision: 0, hash: GENESIS_HASH }
 }

@@ -14,11 +14,16 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')
 
 /**
- * The Ed25519 key with which a fleet's checkpoints are signed. Derived from the master key (RFC
- * 5869), so that every instance of the admin API has the same one and nothing more is to be kept.
+ * The Ed25519 key with which a fleet's checkpoints, or its snapshots, are signed. Derived from the
+ * master key (RFC 5869), so that every instance of the admin API has the same one and nothing more
+ * is to be kept; one a purpose, so that no key serves two uses.
  */
-export function signingKey(masterKey: Uint8Array, fleet: string): KeyObject {
-  const info = `signalbox/checkpoint/${fleet}`
+export function signingKey(
+  masterKey: Uint8Array,
+  fleet: string,
+  purpose: 'checkpoint' | 'snapshot' = 'checkpoint',
+): KeyObject {
+  const info = `signalbox/${purpose}/${fleet}`
   const seed = Buffer.from(hkdfSync('sha256', masterKey, new Uint8Array(0), info, SEED_BYTES))
   return createPrivateKey({
     key: Buffer.concat([PKCS8_PREFIX, seed]),

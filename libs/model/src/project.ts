@@ -19,14 +19,11 @@ export function project(
   }
   const touched = new Map<ResourceName, Map<string, Resource | null>>()
   for (const event of body.events) {
-    const { resource: name, id, spec } = event
+    const { resource: name, id } = event
     const changes = touched.get(name) ?? new Map<string, Resource | null>()
     touched.set(name, changes)
     const before = changes.has(id) ? changes.get(id) : collection(snapshot, name).get(id)
-    changes.set(
-      id,
-      spec === null ? null : resourceOf(event, { body, message }, before ?? undefined),
-    )
+    changes.set(id, resourceAfter(event, { body, message }, before ?? undefined))
   }
   const { lineage, epoch, revision, hash } = message
   const at = { lineage, epoch, revision, hash }
@@ -36,12 +33,13 @@ export function project(
   })
 }
 
-function resourceOf(
+/** What an event makes of a resource; null: it deletes it. */
+export function resourceAfter(
   event: RevisionBody['events'][number],
   { body, message }: { readonly body: RevisionBody; readonly message: RevisionMessage },
   before: Resource | undefined,
-): Resource {
-  if (event.spec === null) throw new Error('a deleted resource has no spec')
+): Resource | null {
+  if (event.spec === null) return null
   return {
     id: event.id,
     version: event.version,

@@ -123,7 +123,8 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-function isHead(value: unknown): value is Head {
+/** Whether it has the shape of a head. */
+export function isHead(value: unknown): value is Head {
   const head = value as Partial<Head> | null
   return (
     typeof head?.lineage === 'string' &&

@@ -10,16 +10,16 @@ import {
   type RevisionMessage,
   sealedTextOf,
   type Snapshot,
-  snapshotFrom,
   withDataKeys,
 } from '@signalbox/model'
 import type pg from 'pg'
 import { inReadTransaction, withClient } from './database.ts'
 import { inParts } from './held.ts'
-import { readMessages, readHeadOf, readNow, type Source } from './read.ts'
+import { readMessages, readHeadOf, type Source } from './read.ts'
 import { type SealedPage, type SealedRow } from './store.ts'
 
-const HOLDERS = ['secret', 'backend'] as const
+/** What may have something sealed in it. */
+export const HOLDERS: readonly ResourceName[] = ['secret', 'backend']
 const NAMED_MAX = 20
 
 /** A key that is here already is the same one, wrapped anew. */
@@ -139,30 +139,16 @@ async function readDataKeys(
   return found
 }
 
-/** All state now with the data keys of what is sealed in it: as followers have it. */
-export async function readSnapshotToPublish({ pool, fleet }: Source): Promise<Snapshot> {
-  return inReadTransaction(pool, async (client) => {
-    const head = await readHeadOf(client, fleet)
-    const snapshot = await readNow(client, { fleet, head })
-    const joined = new Map<ResourceName, ReadonlyMap<string, Resource>>()
-    for (const name of HOLDERS) {
-      joined.set(name, await withKeys(client, fleet, collection(snapshot, name)))
-    }
-    return snapshotFrom(head, (name) => joined.get(name) ?? collection(snapshot, name))
-  })
-}
-
-async function withKeys(
+/** The same resources with the data keys of what is sealed in them, as followers have them. */
+export async function withKeys(
   client: pg.ClientBase,
   fleet: string,
-  all: ReadonlyMap<string, Resource>,
-): Promise<ReadonlyMap<string, Resource>> {
-  const ids = [...all.values()].flatMap(({ spec }) => keyIn(spec) ?? [])
+  all: readonly Resource[],
+): Promise<readonly Resource[]> {
+  const ids = all.flatMap(({ spec }) => keyIn(spec) ?? [])
   if (ids.length === 0) return all
   const keys = Object.fromEntries(await readDataKeys(client, fleet, ids))
-  return new Map(
-    [...all].map(([id, one]) => [id, { ...one, spec: withDataKeys(one.spec, keys) }] as const),
-  )
+  return all.map((one) => ({ ...one, spec: withDataKeys(one.spec, keys) }))
 }
 
 /** A page of what is sealed in the state now, each with its data key. */

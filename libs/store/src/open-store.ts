@@ -19,14 +19,15 @@ import { PrismaClient } from './generated/client.ts'
 import { keepEpoch } from './epoch.ts'
 import { listenForAppends } from './listen.ts'
 import { readConcerning } from './concerning.ts'
-import { readSealed, readSnapshotToPublish, readToPublish } from './data-keys.ts'
+import { readSealed, readToPublish } from './data-keys.ts'
 import { HELD_MAX } from './held.ts'
 import { readBetween, readResourceAt } from './past.ts'
-import { readFits, readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
+import { readHead, readIds, readMessagesAfter, readSnapshot } from './read.ts'
 import { requestStore } from './requests.ts'
 import { DatabaseUnavailable, type Store } from './store.ts'
 import { transitionStore } from './transitions.ts'
 import { readWhole } from './verify.ts'
+import { readSnapshotToPublish, visitToPublish } from './whole.ts'
 import { createWriteQueue } from './write-queue.ts'
 import { createWriteTrain } from './write-train.ts'
 import { type Writer, writeSettled } from './write.ts'
@@ -73,7 +74,6 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     snapshot: (asOf, only) =>
       readSnapshot(reader, { ...(asOf === undefined ? {} : { asOf }), ...(only ? { only } : {}) }),
     concerning: (concern, asOf) => readConcerning(reader, concern, asOf),
-    fits: (resourcesMax) => readFits(reader, resourcesMax),
     revisionAt: (time) => readRevisionAt(reader, time),
     resource: (name, id, asOf) =>
       asOf === undefined
@@ -88,6 +88,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
     ...besideTheLog(reader),
     toPublish: (revision, limit) => readToPublish(reader, revision, limit),
     snapshotToPublish: () => readSnapshotToPublish(reader),
+    visitToPublish: (visit) => visitToPublish(reader, visit),
     sealed: (page) => readSealed(reader, page),
     messagesAfter: (revision, limit) => readMessagesAfter(reader, revision, limit),
     write: async (request) => {

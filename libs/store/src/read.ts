@@ -25,7 +25,8 @@ const HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHER
 const HEAD_AT = 'SELECT epoch, revision, hash FROM revision WHERE fleet = $1 AND revision = $2'
 /** Rows of one statement: more would hold up everything else meanwhile. */
 export const ROWS = 2_000
-const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
+/** A page of a kind after an id, sorted. */
+export const PAGE = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
   FROM resource WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
   ORDER BY id COLLATE "C" LIMIT $4`
 /** Bytes of the bodies that one reading of messages answers, beside the first. */
@@ -93,7 +94,7 @@ export async function readSnapshot(
   })
 }
 
-export async function readNow(
+async function readNow(
   client: pg.ClientBase,
   { fleet, head, only = RESOURCES }: { fleet: string; head: Head; only?: readonly ResourceName[] },
 ): Promise<Snapshot> {
@@ -117,17 +118,6 @@ export async function readWholeCollection(
     for (const row of rows) all.push(resourceOf(row))
     if (rows.length < ROWS) return all
   }
-}
-
-const FITS = `SELECT count(*) <= $2 AS fits
-  FROM (SELECT 1 FROM resource WHERE fleet = $1 LIMIT $2 + 1) found`
-
-/** Whether there are at most so many resources now. */
-export async function readFits({ pool, fleet }: Source, resourcesMax: number): Promise<boolean> {
-  const { rows } = await withClient(pool, (client) =>
-    client.query<{ fits: boolean }>(FITS, [fleet, resourcesMax]),
-  )
-  return rows[0]?.fits === true
 }
 
 /** Where the log ended at a revision that it has. */

@@ -17,6 +17,7 @@ import { type Concern } from './concerning.ts'
 import { type Between, type Past } from './past.ts'
 import { type RequestStore } from './requests.ts'
 import { type TransitionStore } from './transitions.ts'
+import { type Visit } from './whole.ts'
 
 /**
  * Postgres did not answer, or not in time. Nothing was written, unless the message says that the
@@ -229,8 +230,6 @@ export interface Store {
     concern: Concern & { readonly discovered: readonly string[] },
     asOf?: number,
   ): Promise<Snapshot | null>
-  /** Whether there are at most so many resources now. */
-  fits(resourcesMax: number): Promise<boolean>
   /** The newest revision committed at or before a time (0 where there was none). */
   revisionAt(time: Date): Promise<number>
   /** As it is now, or was at a revision; null where it is not, or the log does not reach so far. */
@@ -257,7 +256,12 @@ export interface Store {
   messagesAfter(revision: number, limit: number): Promise<readonly RevisionMessage[]>
   /** The same, each with the data keys of what is sealed in it: for the bus alone. */
   toPublish(revision: number, limit: number): Promise<readonly RevisionMessage[]>
-  /** All desired state now, with the data keys of what is sealed in it: for the bus alone. */
+  /**
+   * Shows all resources as they are now, with the data keys of what is sealed in them: for the bus
+   * alone. Kind by kind, sorted by id, a page at a time; answers of which state they are.
+   */
+  visitToPublish(visit: Visit): Promise<Head>
+  /** The same at once: for small logs. */
   snapshotToPublish(): Promise<Snapshot>
   /** Sorted by id. */
   sealed(page: SealedPage): Promise<readonly SealedRow[]>

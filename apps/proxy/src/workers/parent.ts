@@ -1,5 +1,12 @@
 import { type ChildProcess } from 'node:child_process'
-import { type DiskCopy, follow, type Following, type Loaded, openDiskCopy } from '@signalbox/bus'
+import {
+  type DiskCopy,
+  follow,
+  type Following,
+  type Loaded,
+  manifestTrust,
+  openDiskCopy,
+} from '@signalbox/bus'
 import { Counter, gaugesOf, type ListenAddress, type Metrics, type Running } from '@signalbox/host'
 import { activeFor, type LeaseReport, type Status } from '@signalbox/model'
 import { type ProxyConfig } from '../config.ts'
@@ -134,12 +141,14 @@ class Parent {
     return follow({
       ...deps,
       identity: identityOf(config),
+      trusts: manifestTrust(config),
       load: () => this.#crew.load(process.memoryUsage.rss()),
       disk: {
+        ...(disk.chunks ? { chunks: disk.chunks } : {}),
         load: () => Promise.resolve(restored),
         // What is not served everywhere must not be acked, and an ack follows this.
-        save: async (snapshot) => {
-          const [saved] = await Promise.all([disk.save(snapshot), this.#crew.served()])
+        save: async (snapshot, changed) => {
+          const [saved] = await Promise.all([disk.save(snapshot, changed), this.#crew.served()])
           return saved
         },
       },

@@ -12,17 +12,27 @@ import {
   BusUnavailable,
   type FetchOutcome,
   type OpenedLog,
-  type PublishedSnapshot,
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
-  SNAPSHOT_DEADLINE_MS,
+  type SignedManifest,
+  type StoredChunk,
   type StoreUsage,
   type Unsubscribe,
   type UsageBatch,
 } from '../bus.ts'
 import { listeners } from '../listeners.ts'
 import { requireFits } from '../stream-rules.ts'
-import { ChildStores, type ToStore } from './child-stores.ts'
+import {
+  type Call,
+  type ChunkOnWire,
+  fromWire,
+  type Heard,
+  type Sent,
+  type ToChild,
+  type ToParent,
+  toWire,
+} from './bridge-wire.ts'
+import { ChildStores } from './child-stores.ts'
 import { type Hub } from './hub.ts'
 import { type Port } from './port.ts'
 
@@ -30,37 +40,6 @@ import { type Port } from './port.ts'
  * The hub over a process boundary: the parent serves, children connect. The channel may carry other
  * messages as well; ours have a member `bus`. The parent sends a child only what it listens to.
  */
-
-type Call =
-  | 'openStream'
-  | 'publishRevision'
-  | 'publishSnapshot'
-  | 'revisions'
-  | 'latestSnapshot'
-  | 'deliverUsage'
-type Heard = 'revision' | 'beacon' | 'heartbeat' | 'status' | 'leases' | 'spending' | 'asked'
-type Sent = Exclude<Heard, 'revision'>
-
-type ToParent =
-  | { readonly bus: 'hello' | 'bye' }
-  | { readonly bus: 'hear'; readonly lane: Heard; readonly on: boolean }
-  | { readonly bus: 'send'; readonly lane: Sent; readonly value?: unknown }
-  | { readonly bus: 'ask'; readonly id: number; readonly call: Call; readonly value?: unknown }
-  | { readonly bus: 'stores'; readonly on: boolean }
-  | { readonly bus: 'stored'; readonly id: number; readonly ok: boolean }
-
-type ToChild =
-  | { readonly bus: 'connected'; readonly connected: boolean }
-  | { readonly bus: 'event'; readonly lane: Heard; readonly value?: unknown }
-  | { readonly bus: 'answer'; readonly id: number; readonly value?: unknown }
-  | ToStore
-  | {
-      readonly bus: 'refuse'
-      readonly id: number
-      readonly message: string
-      /** BusUnavailable; otherwise a bug. */
-      readonly unavailable: boolean
-    }
 
 /** Requests of one child that wait for an answer. */
 const PENDING_MAX = 256
@@ -165,12 +144,20 @@ function run(bus: Bus, call: Call, value: unknown): Promise<unknown> {
       return bus.openStream(value as OpenedLog)
     case 'publishRevision':
       return bus.publishRevision(value as RevisionMessage)
-    case 'publishSnapshot':
-      return bus.publishSnapshot(value as PublishedSnapshot)
+    case 'publishChunk': {
+      const { hash, data } = value as ChunkOnWire
+      return bus.publishChunk({ hash, data: fromWire(data) })
+    }
+    case 'publishManifest': {
+      const { next, base } = value as { next: SignedManifest; base: SignedManifest | null }
+      return bus.publishManifest(next, base)
+    }
     case 'revisions':
       return bus.revisions(value as { from: number; to: number })
-    case 'latestSnapshot':
-      return bus.latestSnapshot()
+    case 'latestManifest':
+      return bus.latestManifest()
+    case 'snapshotChunk':
+      return bus.snapshotChunk(value as string).then((data) => data && toWire(data))
     case 'deliverUsage':
       return bus.deliverUsage(value as UsageBatch)
   }
@@ -234,16 +221,25 @@ class BridgeBus implements Bus {
     return this.#ask('publishRevision', message)
   }
 
-  publishSnapshot(snapshot: PublishedSnapshot): Promise<void> {
-    return this.#ask('publishSnapshot', snapshot, SNAPSHOT_DEADLINE_MS)
+  async publishChunk({ hash, data }: StoredChunk): Promise<void> {
+    await this.#ask('publishChunk', { hash, data: toWire(data) })
+  }
+
+  publishManifest(next: SignedManifest, base: SignedManifest | null): Promise<PublishOutcome> {
+    return this.#ask('publishManifest', { next, base })
   }
 
   revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome> {
     return this.#ask('revisions', { from: range.from, to: range.to })
   }
 
-  latestSnapshot(): Promise<PublishedSnapshot | null> {
-    return this.#ask('latestSnapshot', undefined, SNAPSHOT_DEADLINE_MS)
+  latestManifest(): Promise<SignedManifest | null> {
+    return this.#ask('latestManifest', undefined)
+  }
+
+  async snapshotChunk(hash: string): Promise<Uint8Array | null> {
+    const data = await this.#ask<string | null>('snapshotChunk', hash)
+    return data === null ? null : fromWire(data)
   }
 
   publishBeacon(head: Head): void {
@@ -326,7 +322,7 @@ class BridgeBus implements Bus {
     this.#connection.emit(connected)
   }
 
-  #ask<Answer>(call: Call, value: unknown, deadlineMs = REQUEST_DEADLINE_MS): Promise<Answer> {
+  #ask<Answer>(call: Call, value: unknown): Promise<Answer> {
     if (!this.#connected || this.#pending.size >= PENDING_MAX) {
       const why = this.#connected ? 'too many requests wait' : 'not connected'
       return Promise.reject(new BusUnavailable(why))
@@ -341,8 +337,8 @@ class BridgeBus implements Bus {
         settle()
         reject(reason)
       }
-      const cancel = this.#clock.after(deadlineMs, () =>
-        fail(new BusUnavailable(`no answer within ${deadlineMs} ms`)),
+      const cancel = this.#clock.after(REQUEST_DEADLINE_MS, () =>
+        fail(new BusUnavailable(`no answer within ${REQUEST_DEADLINE_MS} ms`)),
       )
       const succeed = (answer: unknown) => {
         settle()

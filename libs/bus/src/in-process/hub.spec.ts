@@ -58,7 +58,7 @@ describe('createHub', () => {
     bus.sendHeartbeat({} as never)
     bus.sendStatus({ observer: 'o', statuses: [] })
     bus.publishBeacon(new TestLog().head)
-    await bus.latestSnapshot()
+    await bus.latestManifest()
     expect(heard).toEqual(['beacon', 'beacon'])
     late.forEach((deliver) => deliver())
     expect(heard).toEqual(['beacon', 'beacon', 'heartbeat'])

@@ -12,15 +12,17 @@ import {
   BusUnavailable,
   type FetchOutcome,
   type OpenedLog,
-  type PublishedSnapshot,
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
+  type SignedManifest,
+  type StoredChunk,
   type StoreUsage,
   type Unsubscribe,
   type UsageBatch,
 } from '../bus.ts'
 import { listeners } from '../listeners.ts'
-import { belongs, judgeStream, requireFits, type StreamOwner, supersedes } from '../stream-rules.ts'
+import { belongs, judgeStream, requireFits, type StreamOwner } from '../stream-rules.ts'
+import { SnapshotShelf } from './snapshot-shelf.ts'
 import { type Retention, RevisionStream } from './stream.ts'
 
 /** A follower further behind takes a snapshot. The embedded start's memory depends on it. */
@@ -48,6 +50,8 @@ export interface HubOptions {
   readonly clock: Clock
   readonly retention?: Partial<Retention>
   readonly intercept?: Intercept
+  /** False: appends whatever comes. For proving that tests notice what that leads to. */
+  readonly comparesAndSets?: boolean
 }
 
 /** The bus of one process, and of its children over serveBridge(). Lost with the process. */
@@ -57,6 +61,8 @@ export interface Hub {
   wipe(): void
   /** Forgets the revisions after this one. */
   truncate(revision: number): void
+  /** What the stream holds, oldest first. */
+  held(): readonly RevisionMessage[]
 }
 
 export interface HubBus extends Bus {
@@ -64,19 +70,26 @@ export interface HubBus extends Bus {
   setConnected(connected: boolean): void
 }
 
-export function createHub({ clock, retention, intercept }: HubOptions): Hub {
+export function createHub({
+  clock,
+  retention,
+  intercept,
+  comparesAndSets = true,
+}: HubOptions): Hub {
   const hub = new HubState({
     clock,
     retention: { revisionsMax: REVISIONS_MAX, bytesMax: RETAINED_BYTES_MAX, ...retention },
     intercept: intercept ?? ((_lane, deliver) => deliver()),
+    comparesAndSets,
   })
   return {
     connect: () => new Client(hub),
     wipe: () => {
       hub.stream = null
-      hub.snapshot = null
+      hub.shelf = new SnapshotShelf()
     },
     truncate: (revision) => hub.stream?.truncate(revision),
+    held: () => hub.stream?.held ?? [],
   }
 }
 
@@ -85,11 +98,13 @@ class HubState {
   readonly clock: Clock
   readonly #retention: Retention
   readonly #intercept: Intercept
+  readonly #comparesAndSets: boolean
   stream: RevisionStream | null = null
-  snapshot: PublishedSnapshot | null = null
+  shelf = new SnapshotShelf()
   #turn = 0
 
-  constructor(options: { clock: Clock; retention: Retention; intercept: Intercept }) {
+  constructor(options: Required<HubOptions> & { readonly retention: Retention }) {
+    this.#comparesAndSets = options.comparesAndSets
     this.clock = options.clock
     this.#retention = options.retention
     this.#intercept = options.intercept
@@ -112,10 +127,10 @@ class HubState {
 
   openStream(log: OpenedLog): Head {
     const verdict = judgeStream(this.stream?.owner ?? null, log)
-    if (verdict === 'replace') this.snapshot = null
+    if (verdict === 'replace') this.shelf = new SnapshotShelf()
     if (verdict === 'keep' && this.stream) return this.stream.end
     const { lineage, epoch } = log
-    this.stream = new RevisionStream({ lineage, epoch }, this.#retention)
+    this.stream = new RevisionStream({ lineage, epoch }, this.#retention, this.#comparesAndSets)
     return this.stream.end
   }
 
@@ -177,19 +192,24 @@ class Client implements HubBus {
     return this.#ask(() => this.#hub.publish(message, this.#opened))
   }
 
-  publishSnapshot(snapshot: PublishedSnapshot): Promise<void> {
-    return this.#ask(() => {
-      const present = this.#hub.snapshot?.head ?? null
-      if (supersedes(snapshot.head, present)) this.#hub.snapshot = snapshot
-    })
+  publishChunk(chunk: StoredChunk): Promise<void> {
+    return this.#ask(() => this.#hub.shelf.put(chunk))
+  }
+
+  publishManifest(next: SignedManifest, base: SignedManifest | null): Promise<PublishOutcome> {
+    return this.#ask(() => this.#hub.shelf.replace(next, base))
   }
 
   revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome> {
     return this.#ask(() => this.#hub.stream?.read(range) ?? { kind: 'found', messages: [] })
   }
 
-  latestSnapshot(): Promise<PublishedSnapshot | null> {
-    return this.#ask(() => this.#hub.snapshot)
+  latestManifest(): Promise<SignedManifest | null> {
+    return this.#ask(() => this.#hub.shelf.manifest)
+  }
+
+  snapshotChunk(hash: string): Promise<Uint8Array | null> {
+    return this.#ask(() => this.#hub.shelf.chunk(hash))
   }
 
   publishBeacon(head: Head): void {

@@ -11,14 +11,20 @@ export interface Retention {
 export class RevisionStream {
   readonly owner: StreamOwner
   readonly #retention: Retention
+  readonly #comparesAndSets: boolean
   #messages: RevisionMessage[] = []
   #bytes = 0
   #end: Head
 
-  constructor(owner: StreamOwner, retention: Retention) {
+  constructor(owner: StreamOwner, retention: Retention, comparesAndSets = true) {
+    this.#comparesAndSets = comparesAndSets
     this.owner = owner
     this.#retention = retention
     this.#end = emptyHead(owner)
+  }
+
+  get held(): readonly RevisionMessage[] {
+    return this.#messages
   }
 
   get end(): Head {
@@ -26,7 +32,8 @@ export class RevisionStream {
   }
 
   append(message: RevisionMessage): boolean {
-    if (message.revision !== this.#end.revision + 1) return false
+    const follows = message.revision === this.#end.revision + 1
+    if (this.#comparesAndSets && !follows) return false
     this.#messages.push(message)
     this.#bytes += message.body.length
     this.#end = headOf(message)

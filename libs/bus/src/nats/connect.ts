@@ -13,10 +13,10 @@ import {
   BusUnavailable,
   type FetchOutcome,
   type OpenedLog,
-  type PublishedSnapshot,
   type PublishOutcome,
   REQUEST_DEADLINE_MS,
-  SNAPSHOT_DEADLINE_MS,
+  type SignedManifest,
+  type StoredChunk,
   type StoreUsage,
   type Unsubscribe,
   type UsageBatch,
@@ -24,7 +24,7 @@ import {
 import { belongs, requireFits, type StreamOwner } from '../stream-rules.ts'
 import { NatsLink } from './link.ts'
 import { connectionOptions, type NatsOptions } from './options.ts'
-import { dropSnapshot, getSnapshot, putSnapshot } from './snapshots.ts'
+import { dropSnapshot, getChunk, getManifest, putChunk, putManifest } from './snapshots.ts'
 import { openStream, publish, read } from './stream.ts'
 import { type Subjects, subjectsOf } from './subjects.ts'
 import {
@@ -49,6 +49,9 @@ export interface ConnectNatsOptions extends NatsOptions {
 
 /** What a batch of usage is answered with. */
 const STORED = 'stored'
+
+/** A manifest is stored at once; what it leaves behind may be a thousand chunks. */
+const SWEEP_DEADLINE_MS = 60_000
 
 /** Malformed messages are named in the log at most this often; all are counted. */
 const COMPLAINT_INTERVAL_MS = 10_000
@@ -105,8 +108,12 @@ class NatsBus implements Bus {
     )
   }
 
-  publishSnapshot(snapshot: PublishedSnapshot): Promise<void> {
-    return this.#within(SNAPSHOT_DEADLINE_MS, () => putSnapshot(this.#bucket(), snapshot))
+  publishChunk(chunk: StoredChunk): Promise<void> {
+    return this.#within(REQUEST_DEADLINE_MS, () => putChunk(this.#bucket(), chunk))
+  }
+
+  publishManifest(next: SignedManifest, base: SignedManifest | null): Promise<PublishOutcome> {
+    return this.#within(SWEEP_DEADLINE_MS, () => putManifest(this.#bucket(), next, base))
   }
 
   revisions(range: { readonly from: number; readonly to: number }): Promise<FetchOutcome> {
@@ -115,8 +122,12 @@ class NatsBus implements Bus {
     )
   }
 
-  latestSnapshot(): Promise<PublishedSnapshot | null> {
-    return this.#within(SNAPSHOT_DEADLINE_MS, (signal) => getSnapshot(this.#bucket(), signal))
+  latestManifest(): Promise<SignedManifest | null> {
+    return this.#within(REQUEST_DEADLINE_MS, () => getManifest(this.#bucket()))
+  }
+
+  snapshotChunk(hash: string): Promise<Uint8Array | null> {
+    return this.#within(REQUEST_DEADLINE_MS, () => getChunk(this.#bucket(), hash))
   }
 
   publishBeacon(head: Head): void {
@@ -230,18 +241,13 @@ class NatsBus implements Bus {
   }
 
   /** Every wait ends, and every failure is BusUnavailable with its cause. */
-  async #within<Answer>(
-    deadlineMs: number,
-    work: (signal: AbortSignal) => Promise<Answer>,
-  ): Promise<Answer> {
-    const late = new AbortController()
+  async #within<Answer>(deadlineMs: number, work: () => Promise<Answer>): Promise<Answer> {
     const deadline = Promise.withResolvers<never>()
     const cancel = this.#clock.after(deadlineMs, () => {
       deadline.reject(new BusUnavailable(`no answer within ${deadlineMs} ms`))
-      late.abort()
     })
     try {
-      return await Promise.race([work(late.signal), deadline.promise])
+      return await Promise.race([work(), deadline.promise])
     } catch (error) {
       if (error instanceof BusUnavailable) throw error
       const message = error instanceof Error ? error.message : String(error)

@@ -6,6 +6,7 @@ import { describeBus } from '../bus.contract.ts'
 import { type Bus } from '../bus.ts'
 import { noDisk } from '../disk-copy.ts'
 import { follow } from '../follow.ts'
+import { trusts } from '../snapshot.harness.ts'
 import { TestLog } from '../test-log.harness.ts'
 import { connectNats } from './connect.ts'
 import { revisionHeaders } from './wire.ts'
@@ -136,6 +137,7 @@ if (findNatsServer() === undefined) {
       const following = follow({
         bus: await client(broker.url),
         disk: noDisk,
+        trusts,
         clock: systemClock,
         random: seededRandom(1),
         log: silentLog,

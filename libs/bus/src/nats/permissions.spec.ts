@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { connect, type NatsConnection } from '@nats-io/transport-node'
 import { type Log, silentLog, systemClock } from '@signalbox/host'
-import { encodeSnapshot, type Heartbeat, type StatusTable } from '@signalbox/model'
+import { type Heartbeat, type StatusTable } from '@signalbox/model'
 import {
   eventually,
   findNatsServer,
@@ -16,6 +16,7 @@ import { LEASES, STATUSES } from '../bus-messages.harness.ts'
 import { type Bus } from '../bus.ts'
 import { noDisk } from '../disk-copy.ts'
 import { follow } from '../follow.ts'
+import { chunked, manyBackends, publishSnapshot, snapshotOn, trusts } from '../snapshot.harness.ts'
 import { TestLog } from '../test-log.harness.ts'
 import { connectNats } from './connect.ts'
 import { directGet } from './direct-get.ts'
@@ -148,7 +149,7 @@ if (findNatsServer() === undefined) {
       const entries = new TestLog(`lineage-${(lineages += 1)}`).appendMany(3)
       await admin.openStream(entries)
       for (const message of entries.messages) await admin.publishRevision(message)
-      await admin.publishSnapshot({ head: entries.head, text: encodeSnapshot(entries.state) })
+      await publishSnapshot(admin, entries.state)
       return { admin, entries }
     }
 
@@ -157,6 +158,7 @@ if (findNatsServer() === undefined) {
       const following = follow({
         bus: member,
         disk: noDisk,
+        trusts,
         clock: systemClock,
         random: seededRandom(1),
         log,
@@ -190,7 +192,7 @@ if (findNatsServer() === undefined) {
         admin.onRevision(({ revision }) => heard.push(revision))
         expect(await admin.publishRevision(entries.message(4))).toEqual({ kind: 'stored' })
         await eventually(() => heard.length > 0)
-        await admin.publishSnapshot({ head: entries.head, text: encodeSnapshot(entries.state) })
+        await publishSnapshot(admin, entries.state)
         const next = entries.failOver(2)
         expect((await admin.openStream(next)).revision).toBe(0)
         expect(complaints).toEqual([])
@@ -208,7 +210,7 @@ if (findNatsServer() === undefined) {
             return state === 'live' && active === revision
           })
         await at(3)
-        expect((await member.latestSnapshot())?.head).toEqual(entries.head)
+        expect((await snapshotOn(member))?.head).toEqual(entries.head)
         expect(await member.revisions({ from: 2, to: 9 })).toEqual({
           kind: 'found',
           messages: entries.messages.slice(1),
@@ -227,10 +229,24 @@ if (findNatsServer() === undefined) {
 
       it('a follower take a snapshot of many chunks, whole', async () => {
         const { admin, entries } = await published()
-        const { head } = entries.appendMany(1)
-        const text = Array.from({ length: 200_000 }, (_, i) => (i * 7919).toString(36)).join('é')
-        await admin.publishSnapshot({ head, text })
-        expect(await (await bus('proxy')).latestSnapshot()).toEqual({ head, text })
+        entries.appendMany(1)
+        const state = manyBackends(entries.state, 2_500)
+        expect(await publishSnapshot(admin, state)).toEqual({ kind: 'stored' })
+        const { manifest } = await chunked(state)
+        expect(manifest.chunks.length).toBeGreaterThan(2)
+        expect(await snapshotOn(await bus('proxy'))).toEqual(state)
+        expect(complaints).toEqual([])
+      })
+
+      it('admin-api sweep away what no snapshot names any more', async () => {
+        const { admin, entries } = await published()
+        const { chunks } = await chunked(entries.state)
+        for (const revision of [4, 5]) {
+          entries.appendMany(1)
+          expect(await publishSnapshot(admin, entries.at(revision))).toEqual({ kind: 'stored' })
+        }
+        expect(await admin.snapshotChunk(chunks[0]?.hash ?? '')).toBeNull()
+        expect(complaints).toEqual([])
       })
 
       it('health-probe tell all what it sees, another probe as well, and hear a proxy ask', async () => {
@@ -349,7 +365,7 @@ if (findNatsServer() === undefined) {
         // The same calls, answered: what was asked before them has been done.
         for (const store of [stream, bucket]) await directGet(proxy, { stream: store, seq: 1 })
         expect(await admin.openStream(entries)).toEqual(entries.head)
-        expect((await (await bus('proxy')).latestSnapshot())?.head).toEqual(entries.head)
+        expect((await snapshotOn(await bus('proxy')))?.head).toEqual(entries.head)
       })
 
       it('a proxy reading or steering another fleet', async () => {
@@ -365,7 +381,7 @@ if (findNatsServer() === undefined) {
           expect(String(await refused)).toContain(`Subscription to "${subject}"`)
         }
         stranger.subscribe('_INBOX.>', { callback: (_, { subject }) => void heard.push(subject) })
-        await (await bus('proxy')).latestSnapshot()
+        expect((await snapshotOn(await bus('proxy')))?.head.revision).toBe(3)
         await stranger.flush()
         expect(heard).toEqual([])
         const own = subjects.heartbeat('x')

@@ -47,7 +47,15 @@ const LANES: Readonly<Record<LaneName, Lane>> = {
 const CALLS = {
   publish: {
     stream: ['STREAM.INFO', 'STREAM.CREATE', 'STREAM.DELETE', 'STREAM.MSG.GET'],
-    bucket: ['STREAM.INFO', 'STREAM.CREATE', 'STREAM.DELETE', 'STREAM.PURGE', 'STREAM.MSG.GET'],
+    // Reads, too: a snapshot is made of the one before.
+    bucket: [
+      'STREAM.INFO',
+      'STREAM.CREATE',
+      'STREAM.DELETE',
+      'STREAM.PURGE',
+      'STREAM.MSG.GET',
+      'DIRECT.GET',
+    ],
   },
   read: { stream: ['DIRECT.GET'], bucket: ['DIRECT.GET'] },
 } as const

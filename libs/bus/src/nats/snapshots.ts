@@ -1,25 +1,35 @@
-import { createHash } from 'node:crypto'
 import { promisify } from 'node:util'
 import { gunzip, gzip } from 'node:zlib'
-import { JetStreamApiCodes, JetStreamApiError, jetstream } from '@nats-io/jetstream'
-import { Objm, type ObjectInfo, type ObjectStore, StorageType } from '@nats-io/obj'
-import { type NatsConnection } from '@nats-io/transport-node'
-import { type Head } from '@signalbox/model'
-import { BusUnavailable, type PublishedSnapshot, REQUEST_DEADLINE_MS } from '../bus.ts'
-import { supersedes } from '../stream-rules.ts'
-import { directGet } from './direct-get.ts'
-import { isHead } from './wire.ts'
+import {
+  jetstream,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  jetstreamManager,
+  type StoredMsg,
+} from '@nats-io/jetstream'
+import { Objm, StorageType } from '@nats-io/obj'
+import { headers, type NatsConnection } from '@nats-io/transport-node'
+import {
+  CHUNK_BYTES_MAX,
+  type PublishOutcome,
+  REQUEST_DEADLINE_MS,
+  type SignedManifest,
+  type StoredChunk,
+} from '../bus.ts'
+import { chunksNamed } from '../manifest.ts'
+import { directGet, isUnanswered } from './direct-get.ts'
 
 /*
- * The newest snapshot as one object, gzipped, its head in the object's metadata. Replaced only by
- * compare-and-set on what was compared, so that an older one never replaces a newer.
+ * Chunks and the manifest of the newest snapshot, in an object store: a chunk is one message under
+ * the hash of its text, the manifest the only message of its subject, replaced by compare-and-set
+ * on the message that it was made from. What no manifest names is swept away behind it: only what
+ * is older than the manifest before, so that nothing goes which somebody has just put there for a
+ * manifest that is still being made. That one's compare-and-set fails, if another came before it.
  */
 
-const NAME = 'latest'
-/** Publishers that race for the same object; the loser compares again. */
-const PUT_ATTEMPTS = 3
-/** A snapshot that unpacks to more is not one of ours. */
-const SNAPSHOT_BYTES_MAX = 1024 * 1024 * 1024
+/** A manifest that unpacks to more is not one of ours. */
+const MANIFEST_TEXT_BYTES_MAX = 64 * 1024 * 1024
+const ROLLUP = 'Nats-Rollup'
 
 const pack = promisify(gzip)
 const unpack = promisify(gunzip)
@@ -28,98 +38,147 @@ interface Bucket {
   readonly nc: NatsConnection
   readonly name: string
 }
+type Owned = Bucket & { readonly replicas: number }
 
-export async function putSnapshot(
-  { nc, name, replicas }: Bucket & { readonly replicas: number },
-  snapshot: PublishedSnapshot,
-): Promise<void> {
-  const objects = await storeManager(nc).create(name, { storage: StorageType.File, replicas })
-  let bytes: Uint8Array | undefined
-  for (let attempt = 0; attempt < PUT_ATTEMPTS; attempt++) {
-    const present = await objects.info(NAME)
-    if (!supersedes(snapshot.head, present && readHeadOf(present))) return
-    bytes ??= await pack(snapshot.text)
-    const meta = { name: NAME, metadata: { head: JSON.stringify(snapshot.head) } }
-    try {
-      await objects.putBlob(meta, bytes, { previousRevision: present?.revision ?? 0 })
-      return
-    } catch (error) {
-      const raced =
-        error instanceof JetStreamApiError &&
-        error.code === JetStreamApiCodes.StreamWrongLastSequence
-      if (!raced) throw error
-    }
-  }
-  throw new BusUnavailable('other publishers keep replacing the snapshot')
+/** Bus.publishChunk(). */
+export async function putChunk(bucket: Owned, { hash, data }: StoredChunk): Promise<void> {
+  await putMessage(bucket, { subject: chunkSubject(bucket, hash), data })
 }
 
-/** null where there is none. `signal` ends a reading that does not come to its end. */
-export async function getSnapshot(
-  { nc, name }: Bucket,
-  signal: AbortSignal,
-): Promise<PublishedSnapshot | null> {
-  // The bucket holds one description: a newer one rolls up the older.
-  const stored = await directGet(nc, { stream: `OBJ_${name}`, seq: 1, subject: `$O.${name}.M.*` })
-  const info = stored?.json<ObjectInfo>()
-  const head = info && !info.deleted && readHeadOf(info)
-  if (!info || !head) return null
-  const bytes = await readChunks({ nc, name }, info, signal)
-  const text = await unpack(bytes, { maxOutputLength: SNAPSHOT_BYTES_MAX })
-  return { head, text: text.toString('utf8') }
+/** Bus.snapshotChunk(). */
+export async function getChunk(bucket: Bucket, hash: string): Promise<Uint8Array | null> {
+  return (await firstOf(bucket, chunkSubject(bucket, hash)))?.data ?? null
 }
 
-/**
- * Chunk after chunk: a consumer, as the client would make one, is work and memory for the broker,
- * and a right that no follower has (permissions.ts).
- */
-async function readChunks(
-  { nc, name }: Bucket,
-  info: ObjectInfo,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const digest = createHash('sha256')
-  const parts: Uint8Array[] = []
-  const of = { stream: `OBJ_${name}`, subject: `$O.${name}.C.${info.nuid}` }
-  let seq = 1
-  while (parts.length < info.chunks) {
-    signal.throwIfAborted()
-    const chunk = await directGet(nc, { ...of, seq })
-    if (!chunk) throw new BusUnavailable('the snapshot was replaced while it was read')
-    parts.push(chunk.data)
-    digest.update(chunk.data)
-    seq = chunk.seq + 1
+/** Bus.latestManifest(). */
+export async function getManifest(bucket: Bucket): Promise<SignedManifest | null> {
+  const stored = await firstOf(bucket, manifestSubject(bucket))
+  return stored && readManifest(stored)
+}
+
+/** Bus.publishManifest(). */
+export async function putManifest(
+  bucket: Owned,
+  next: SignedManifest,
+  base: SignedManifest | null,
+): Promise<PublishOutcome> {
+  const present = await presentManifest(bucket)
+  const there = present && (await readManifest(present))
+  // One that cannot be read is in nobody's way.
+  if (there?.text !== base?.text) return { kind: 'conflict' }
+  const data = await pack(JSON.stringify(next))
+  if (data.length > CHUNK_BYTES_MAX) throw new Error(`a manifest has ${data.length} bytes`)
+  try {
+    const lastSequence = present?.seq ?? 0
+    await putMessage(bucket, { subject: manifestSubject(bucket), data, lastSequence })
+  } catch (error) {
+    if (isRaced(error)) return { kind: 'conflict' }
+    throw error
   }
-  if (`SHA-256=${digest.digest('base64url')}` !== info.digest.replace(/=+$/, '')) {
-    throw new BusUnavailable('the snapshot does not have its digest')
-  }
-  return Buffer.concat(parts)
+  // The manifest is stored, whatever becomes of this: the next one sweeps as well.
+  if (present) await sweep(bucket, chunksNamed([next, base]), present.seq).catch(() => {})
+  return { kind: 'stored' }
 }
 
 export async function dropSnapshot({ nc, name }: Bucket): Promise<void> {
-  const objects = await openBucket(nc, name)
-  await objects?.destroy()
+  const jsm = await jetstreamManager(nc, { timeout: REQUEST_DEADLINE_MS, checkAPI: false })
+  try {
+    await jsm.streams.delete(streamOf(name))
+  } catch (error) {
+    if (!isApiError(error, JetStreamApiCodes.StreamNotFound)) throw error
+  }
 }
 
-async function openBucket(nc: NatsConnection, name: string): Promise<ObjectStore | null> {
-  const objects = await storeManager(nc).open(name, false)
+interface Put {
+  readonly subject: string
+  readonly data: Uint8Array
+  /** That the last message of the subject has (0: there is none); not looked at where absent. */
+  readonly lastSequence?: number
+}
+
+/** Replaces what is under the subject. Makes the bucket where there is none. */
+async function putMessage(bucket: Owned, put: Put): Promise<void> {
   try {
-    await objects.status()
-    return objects
+    await publish(bucket, put)
   } catch (error) {
-    if (error instanceof Error && error.message === 'object store not found') return null
+    if (!isUnanswered(error)) throw error
+    const { nc, name, replicas } = bucket
+    const objects = new Objm(jetstream(nc, { timeout: REQUEST_DEADLINE_MS, checkAPI: false }))
+    await objects.create(name, { storage: StorageType.File, replicas })
+    await publish(bucket, put)
+  }
+}
+
+async function publish({ nc }: Bucket, { subject, data, lastSequence }: Put): Promise<void> {
+  const all = headers()
+  all.set(ROLLUP, 'sub')
+  await jetstream(nc, { checkAPI: false }).publish(subject, data, {
+    headers: all,
+    timeout: REQUEST_DEADLINE_MS,
+    ...(lastSequence === undefined ? {} : { expect: { lastSubjectSequence: lastSequence } }),
+  })
+}
+
+/** The only message of a subject, from any replica. */
+function firstOf({ nc, name }: Bucket, subject: string): Promise<StoredMsg | null> {
+  return directGet(nc, { stream: streamOf(name), seq: 1, subject })
+}
+
+/** As the leader has it. */
+async function presentManifest(bucket: Bucket): Promise<StoredMsg | null> {
+  const { nc, name } = bucket
+  const jsm = await jetstreamManager(nc, { timeout: REQUEST_DEADLINE_MS, checkAPI: false })
+  try {
+    const query = { last_by_subj: manifestSubject(bucket) }
+    return await jsm.streams.getMessage(streamOf(name), query)
+  } catch (error) {
+    const absent = [JetStreamApiCodes.StreamNotFound, JetStreamApiCodes.NoMessageFound]
+    if (absent.some((code) => isApiError(error, code))) return null
     throw error
   }
 }
 
-function storeManager(nc: NatsConnection): Objm {
-  return new Objm(jetstream(nc, { timeout: REQUEST_DEADLINE_MS, checkAPI: false }))
+async function sweep(
+  { nc, name }: Bucket,
+  named: ReadonlySet<string>,
+  before: number,
+): Promise<void> {
+  const jsm = await jetstreamManager(nc, { timeout: REQUEST_DEADLINE_MS, checkAPI: false })
+  const chunks = chunkSubject({ name }, '')
+  const { state } = await jsm.streams.info(streamOf(name), { subjects_filter: `${chunks}*` })
+  for (const subject of Object.keys(state.subjects ?? {})) {
+    if (named.has(subject.slice(chunks.length))) continue
+    await jsm.streams.purge(streamOf(name), { filter: subject, seq: before })
+  }
 }
 
-function readHeadOf({ metadata }: ObjectInfo): Head | null {
+async function readManifest({ data }: StoredMsg): Promise<SignedManifest | null> {
   try {
-    const head = JSON.parse(metadata?.['head'] ?? '') as Partial<Head> | null
-    return isHead(head) ? head : null
+    const bytes = await unpack(data, { maxOutputLength: MANIFEST_TEXT_BYTES_MAX })
+    const read = JSON.parse(bytes.toString('utf8')) as Partial<SignedManifest> | null
+    const whole = typeof read?.text === 'string' && typeof read.signature === 'string'
+    return whole ? (read as SignedManifest) : null
   } catch {
     return null
   }
+}
+
+function streamOf(name: string): string {
+  return `OBJ_${name}`
+}
+
+function chunkSubject({ name }: Pick<Bucket, 'name'>, hash: string): string {
+  return `$O.${name}.C.${hash}`
+}
+
+function manifestSubject({ name }: Pick<Bucket, 'name'>): string {
+  return `$O.${name}.M.manifest`
+}
+
+function isRaced(error: unknown): boolean {
+  return isApiError(error, JetStreamApiCodes.StreamWrongLastSequence)
+}
+
+function isApiError(error: unknown, code: number): boolean {
+  return error instanceof JetStreamApiError && error.code === code
 }

@@ -1,0 +1,129 @@
+import { silentLog, systemClock } from '@signalbox/host'
+import { createHub, type HubBus, manifestSigner, manifestTrust, takeSnapshot } from '@signalbox/bus'
+import { decodeManifest, type Draft, type Head, ok, parseSpec, type Spec } from '@signalbox/model'
+import { type Store } from '@signalbox/store'
+import { type Api, startApi } from './api-harness.ts'
+import { Snapshots } from './snapshots.ts'
+
+const CONFIG = { masterKey: Buffer.alloc(32, 3), fleet: 'default' }
+const sign = manifestSigner(CONFIG)
+const trusts = manifestTrust(CONFIG)
+
+let at: Api
+let bus: HubBus
+let chunksPut = 0
+let warnings: unknown[] = []
+
+beforeAll(async () => {
+  at = await startApi()
+})
+
+afterAll(() => at.end())
+
+beforeEach(() => {
+  chunksPut = 0
+  warnings = []
+  bus = createHub({ clock: systemClock }).connect()
+  const put = bus.publishChunk.bind(bus)
+  bus.publishChunk = (chunk) => {
+    chunksPut++
+    return put(chunk)
+  }
+})
+
+const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) }
+const snapshots = () => new Snapshots({ store: at.store, bus, log, sign, trusts })
+const taken = () => takeSnapshot({ bus, trusts, log: silentLog })
+
+async function write(store: Store, drafts: readonly Draft[]): Promise<void> {
+  const outcome = await store.write({
+    intent: {
+      actor: { id: 't', role: 'admin' },
+      ...{ source: 'system', reason: null, requestId: 't', changeRef: null, address: null },
+    },
+    idempotency: null,
+    dryRun: false,
+    decide: () => ok(drafts),
+    present: () => ({ status: 200, headers: {}, body: '' }),
+  })
+  expect(outcome.kind).toBe('committed')
+}
+
+function backends(from: number, count: number): readonly Draft[] {
+  return Array.from({ length: count }, (_, nth) => {
+    const id = `b-${String(from + nth).padStart(6, '0')}`
+    const spec = parseSpec('backend', { kind: 'vllm', url: 'http://127.0.0.1:1', models: ['m'] })
+    if (!spec.ok) throw new Error('no spec')
+    const value: Spec = spec.value
+    return { type: 'backend.created', resource: 'backend', id, version: 1, spec: value }
+  })
+}
+
+it('are all that the log says, page by page; then what was changed, and no more', async () => {
+  await write(at.store, backends(0, 2_600))
+  await at.add('first')
+  expect(await snapshots().publish()).toBe(2)
+  expect(await taken()).toEqual(await at.store.snapshot())
+  const whole = chunksPut
+  expect(whole).toBeGreaterThan(2)
+  await at.call('PATCH', 'backends/b-001500', { body: { spec: { weight: 7 } } })
+  await at.call('DELETE', 'backends/b-000001')
+  await write(at.store, backends(2_600, 1_300))
+  expect(await snapshots().publish()).toBe(5)
+  expect(await taken()).toEqual(await at.store.snapshot())
+  expect(chunksPut - whole).toBeLessThan(whole + 2)
+  chunksPut = 0
+  await at.call('PATCH', 'backends/first', { body: { spec: { weight: 7 } } })
+  expect(await snapshots().publish()).toBe(6)
+  expect(chunksPut).toBeLessThanOrEqual(2)
+  expect(await taken()).toEqual(await at.store.snapshot())
+  chunksPut = 0
+  expect(await snapshots().publish()).toBe(6)
+  expect(chunksPut).toBe(0)
+  expect(warnings).toEqual([])
+})
+
+it('are made anew where a chunk of the one before is gone, and say so', async () => {
+  const before = await snapshots().publish()
+  const missing = bus.snapshotChunk.bind(bus)
+  bus.snapshotChunk = () => Promise.resolve(null)
+  await at.call('PATCH', 'backends/first', { body: { spec: { weight: 3 } } })
+  expect(await snapshots().publish()).toBe(before + 1)
+  bus.snapshotChunk = missing
+  expect(await taken()).toEqual(await at.store.snapshot())
+  expect(warnings).toEqual([{ problem: expect.stringMatching(/the bus does not have it/) }])
+})
+
+it('replace one that another key has signed, and one of a history that was lost', async () => {
+  const other = manifestSigner({ ...CONFIG, masterKey: Buffer.alloc(32, 9) })
+  await new Snapshots({ store: at.store, bus, log, sign: other, trusts }).publish()
+  expect(await taken()).toBeNull()
+  await snapshots().publish()
+  expect(warnings).toEqual([{ problem: 'it is not signed with a key of this fleet' }])
+  // Of the same number, with another hash: the log lost its tail and went on.
+  const now = await at.store.head()
+  const lost: Head = { ...now, hash: '0'.repeat(64) }
+  const store = { ...at.store, head: () => Promise.resolve(lost) }
+  const visited = async (visit: Parameters<Store['visitToPublish']>[0]) => {
+    await at.store.visitToPublish(visit)
+    return lost
+  }
+  await new Snapshots({
+    store: { ...store, visitToPublish: visited },
+    ...{ bus, log, sign, trusts },
+  }).publish()
+  await at.call('PATCH', 'backends/first', { body: { spec: { weight: 4 } } })
+  await snapshots().publish()
+  expect(await taken()).toEqual(await at.store.snapshot())
+})
+
+it('are left alone by who knows less than they say', async () => {
+  await snapshots().publish()
+  const signed = await bus.latestManifest()
+  const manifest = decodeManifest(signed?.text ?? '')
+  expect(manifest.ok).toBe(true)
+  const now = await at.store.head()
+  const store = { ...at.store, head: () => Promise.resolve({ ...now, revision: 1 }) }
+  expect(await new Snapshots({ store, bus, log, sign, trusts }).publish()).toBe(1)
+  expect(await bus.latestManifest()).toEqual(signed)
+})
