@@ -1,9 +1,9 @@
 // The process that bench/probe.ts measures: a probe on a bus in memory.
-import { type Bus, createHub, manifestSigner, packChunk, signManifest } from '@signalbox/bus'
+import { createHub, manifestSigner } from '@signalbox/bus'
 import { startHealthProbe } from '@signalbox/health-probe'
 import { createMetrics, OPEN_METRICS, silentLog, systemClock } from '@signalbox/host'
-import { type Chunk, cutPieces, EVENT_SCHEMA, type Snapshot } from '@signalbox/model'
 import { eventually, snapshotOfSpecs } from '@signalbox/testing'
+import { publishSnapshot } from '../libs/bus/src/snapshot.harness.ts'
 import { quantile } from './figure.ts'
 
 export interface Task {
@@ -21,8 +21,7 @@ export interface Measured {
 const US_PER_S = 1_000_000
 const BYTES_PER_MB = 1_048_576
 const HANGING_SHARE = 0.05
-const MASTER_KEY = new Uint8Array(32)
-const FLEET = 'default'
+const KEYS = { masterKey: new Uint8Array(32), previousMasterKeys: [], fleet: 'default' }
 
 process.once('message', (task: Task) => {
   void measure(task).then((measured) => process.send?.(measured))
@@ -35,13 +34,13 @@ async function measure({ urls, seconds }: Task): Promise<Measured> {
   const backends = Object.fromEntries(urls.map((url, n) => [`b${n}`, spec(url)]))
   const snapshot = snapshotOfSpecs({ backends }, { head: 1 })
   await admin.openStream(snapshot.head)
-  await publish(admin, snapshot)
+  await publishSnapshot(admin, snapshot, manifestSigner(KEYS))
   let looks = 0
   const shared = { clock: systemClock, random: Math.random, log: silentLog }
   const config = {
-    ...{ id: 'p', fleet: FLEET, observers: 3, metricsAccess: OPEN_METRICS },
+    ...{ id: 'p', observers: 3, metricsAccess: OPEN_METRICS },
     listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    ...{ masterKey: MASTER_KEY, previousMasterKeys: [] },
+    ...KEYS,
   } as const
   const startMs = performance.now()
   const metrics = createMetrics()
@@ -74,17 +73,4 @@ async function measure({ urls, seconds }: Task): Promise<Measured> {
     rssMb: process.memoryUsage.rss() / BYTES_PER_MB,
     looksPerS: looks / tookS,
   }
-}
-
-/** The backends, as the admin API puts them on the bus. */
-async function publish(admin: Bus, { head, backends }: Snapshot): Promise<void> {
-  const all = [...backends.values()].sort((one, other) => (one.id < other.id ? -1 : 1))
-  const chunks: Chunk[] = []
-  for (const { first, count, text } of cutPieces(all)) {
-    const chunk = await packChunk(text)
-    await admin.publishChunk(chunk)
-    chunks.push({ resource: 'backend', first, count, hash: chunk.hash })
-  }
-  const sign = manifestSigner({ masterKey: MASTER_KEY, fleet: FLEET })
-  await admin.publishManifest(signManifest({ head, schema: EVENT_SCHEMA, chunks }, sign), null)
 }

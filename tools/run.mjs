@@ -32,6 +32,7 @@ const commands = {
   build: async () => prepare(),
   lint,
   bench,
+  sim,
   signalbox,
   'nats-accounts': natsAccounts,
 }
@@ -63,6 +64,12 @@ async function test(args) {
 async function bench(args) {
   prepare()
   process.exitCode = await runNode([join(root, 'bench/run.ts'), ...args], {})
+}
+
+/** A fleet on a bad bus, seed after seed: CONTRIBUTING.md. */
+async function sim(args) {
+  prepare()
+  process.exitCode = await runNode([join(root, 'test/sim/main.ts'), ...args], {})
 }
 
 /** The CLI, where the user is. Its stdout is the command's alone: what is made first goes to stderr. */

@@ -10,7 +10,7 @@ import {
   type Snapshot,
 } from '@signalbox/model'
 import { type Bus, type PublishOutcome, type StoredChunk } from './bus.ts'
-import { manifestSigner, manifestTrust, signManifest } from './manifest.ts'
+import { manifestSigner, manifestTrust, type Sign, signManifest } from './manifest.ts'
 import { packChunk } from './pack.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 
@@ -39,11 +39,15 @@ export async function chunked(snapshot: Snapshot): Promise<Chunked> {
 }
 
 /** Puts a snapshot in the place of the one that is there. */
-export async function publishSnapshot(bus: Bus, snapshot: Snapshot): Promise<PublishOutcome> {
+export async function publishSnapshot(
+  bus: Bus,
+  snapshot: Snapshot,
+  signed: Sign = sign,
+): Promise<PublishOutcome> {
   const base = await bus.latestManifest()
   const { manifest, chunks } = await chunked(snapshot)
   for (const chunk of chunks) await bus.publishChunk(chunk)
-  return bus.publishManifest(signManifest(manifest, sign), base)
+  return bus.publishManifest(signManifest(manifest, signed), base)
 }
 
 export function snapshotOn(bus: Bus): Promise<Snapshot | null> {

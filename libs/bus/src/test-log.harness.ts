@@ -72,7 +72,9 @@ export class TestLog {
   appendMany(count: number): this {
     for (let i = 0; i < count; i++) {
       const { length } = this.messages
-      this.append({ id: `b${length % 3}`, weight: (length % 7) + 1 })
+      // What another epoch makes of the same revision is something else.
+      const weight = ((length + (this.epoch - 1) * 3) % 7) + 1
+      this.append({ id: `b${length % 3}`, weight })
     }
     return this
   }
