@@ -41,7 +41,6 @@ export function serveDocs(fastify: FastifyInstance): void {
   for (const [file, type] of Object.entries(FILES)) {
     send(`/docs/${file}`, type, () => readFileSync(join(folder, file)))
   }
-  fastify.get('/', (_request, reply) => void reply.redirect('/docs'))
 }
 
 /** Where the `type` of a problem document leads: one row a code, addressed by #code. */

@@ -223,6 +223,15 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
     summary: 'When each principal was last seen',
     answer: { items: [{ principal: 'ci', at: AT }] },
   },
+  get_session: {
+    summary: 'Who calls, and until when',
+    answer: { actor: 'ci', role: 'operator', expiresAt: null },
+  },
+  begin_session: {
+    summary: 'Begins a session of the console',
+    answer: { actor: 'ci', role: 'operator', expiresAt: AT },
+  },
+  end_session: { summary: 'Ends the session of the console' },
   get_fleet: {
     summary: 'Every proxy and probe, and what it runs',
     answer: {

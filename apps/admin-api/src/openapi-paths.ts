@@ -51,6 +51,20 @@ const list = {
 }
 /** Everything but the resources. */
 export const OTHER_PATHS: Json = {
+  '/admin/v1/session': {
+    ...read(['get_session', 'session'], ['Who calls', ref('Session')]),
+    post: {
+      tags: ['session'],
+      operationId: 'begin_session',
+      description: 'Answers a cookie that stands for the token, for eight hours: of the console.',
+      responses: { '200': answer('Who calls', ref('Session')), ...READ_PROBLEMS },
+    },
+    delete: {
+      tags: ['session'],
+      operationId: 'end_session',
+      responses: { '204': { description: 'The cookie is taken back' }, ...READ_PROBLEMS },
+    },
+  },
   '/admin/v1/changes': {
     post: {
       tags: ['changes'],
@@ -204,7 +218,7 @@ export const OTHER_PATHS: Json = {
   ),
   '/admin/v1/fleet': read(
     ['get_fleet', 'observed'],
-    ['Proxies and probes', { type: 'object' }],
+    ['Proxies and probes', ref('Fleet')],
     [
       parameter('revision', 'query', {
         type: 'integer',
@@ -212,7 +226,7 @@ export const OTHER_PATHS: Json = {
       }),
     ],
   ),
-  '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', { type: 'object' }]),
+  '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', ref('Statuses')]),
   '/admin/v1/status/{backend}/history': read(
     ['get_status_history', 'observed'],
     ['When it changed sides, newest first: 200 changes, 30 days at most', { type: 'object' }],

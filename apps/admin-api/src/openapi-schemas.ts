@@ -35,6 +35,77 @@ const sealedStatus: Json = {
   ...whole('remaining'),
   missing: { type: 'array', items: { type: 'string' }, description: 'secret/ID or backend/ID' },
 }
+const laggards = { type: 'array', items: { type: 'object', properties: strings('id', 'reason') } }
+const listOf = (name: string): Json => ({ type: 'array', items: ref(name) })
+const nullable = (type: string): Json => ({ type: [type, 'null'] })
+/** An object that has all of these. */
+const whose = (properties: Json): Json => ({
+  type: 'object',
+  properties,
+  required: Object.keys(properties),
+})
+/** What is observed, and who looks at it. */
+export const OBSERVED_SCHEMAS: Json = {
+  Session: whose({
+    ...strings('actor'),
+    role: { enum: ['viewer', 'operator', 'admin'] },
+    expiresAt: nullable('string'),
+  }),
+  Member: whose({
+    ...strings('id', 'version', 'state', 'lastSeenAt'),
+    role: { enum: ['proxy', 'probe'] },
+    labels: { type: 'object', additionalProperties: { type: 'string' } },
+    ...whole('received', 'active', 'lag'),
+    nacks: {
+      type: 'array',
+      items: whose({ ...whole('revision'), ...strings('resource', 'id', 'code', 'message') }),
+    },
+    load: {
+      type: ['object', 'null'],
+      properties: whole('requestsTotal', 'inFlight', 'rssBytes'),
+      required: ['requestsTotal', 'inFlight', 'rssBytes'],
+    },
+    live: { type: 'boolean' },
+  }),
+  Fleet: whose({
+    head: whose({ ...strings('lineage'), ...whole('epoch', 'revision') }),
+    ...whole('live', 'applied'),
+    convergence: whose({
+      ...whole('revision', 'acked', 'pending', 'nacked', 'measured'),
+      committedAt: nullable('string'),
+      p50Ms: nullable('number'),
+      p99Ms: nullable('number'),
+      laggards,
+    }),
+    members: listOf('Member'),
+  }),
+  Status: whose({
+    ...strings('backend', 'health'),
+    since: nullable('string'),
+    checkedAt: nullable('string'),
+    latencyMs: nullable('number'),
+    error: nullable('string'),
+    models: { type: ['array', 'null'], items: { type: 'string' } },
+    observer: nullable('string'),
+  }),
+  Observation: whose({
+    ...strings('observer', 'health', 'checkedAt'),
+    latencyMs: nullable('number'),
+    error: nullable('string'),
+    ...whole('revision'),
+    counts: { type: 'boolean', description: 'It is heard, and has a word to say' },
+  }),
+  Statuses: whose({
+    items: {
+      type: 'array',
+      items: {
+        allOf: [ref('Status')],
+        properties: { observers: listOf('Observation') },
+      },
+    },
+    ...whole('revision'),
+  }),
+}
 /** What several calls answer or take. */
 export const SHARED_SCHEMAS: Json = {
   Problem: {

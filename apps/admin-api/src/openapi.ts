@@ -4,7 +4,7 @@ import { type Json } from './openapi-kit.ts'
 import { OTHER_PATHS } from './openapi-paths.ts'
 import { RELEASE_PATHS, RELEASE_SCHEMAS } from './openapi-releases.ts'
 import { resourcePaths, resourceSchemas } from './openapi-resources.ts'
-import { SHARED_SCHEMAS } from './openapi-schemas.ts'
+import { OBSERVED_SCHEMAS, SHARED_SCHEMAS } from './openapi-schemas.ts'
 import { USAGE_PATHS, USAGE_SCHEMAS } from './openapi-usage.ts'
 
 /** The OpenAPI 3.1 document; docs/openapi.json is the committed copy of it. */
@@ -32,6 +32,7 @@ export function renderOpenApi(): Json {
         {},
         ...WRITABLE.map(resourceSchemas),
         SHARED_SCHEMAS,
+        OBSERVED_SCHEMAS,
         USAGE_SCHEMAS,
         RELEASE_SCHEMAS,
       ) as Json,

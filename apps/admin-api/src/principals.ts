@@ -1,7 +1,6 @@
 import { type Cancel, type Clock, type Log } from '@signalbox/host'
 import { type Actor } from '@signalbox/model'
 import { type Store } from '@signalbox/store'
-import { hashOf } from './tokens.ts'
 
 const REFRESH_MS = 1_000
 const NOTE_USES_MS = 60_000
@@ -39,9 +38,9 @@ export class Principals {
     ]
   }
 
-  /** Who this token belongs to, while it is good. */
-  find(token: string): Actor | undefined {
-    const known = this.#byHash.get(hashOf(token))
+  /** Who the token of this hash belongs to, while it is good. */
+  find(hash: string): Actor | undefined {
+    const known = this.#byHash.get(hash)
     const nowMs = this.#deps.clock.nowMs()
     if (!known || nowMs >= known.endsMs) return undefined
     this.#uses.set(known.actor.id, new Date(nowMs))

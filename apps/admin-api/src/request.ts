@@ -22,6 +22,8 @@ export interface AdminRequest extends FastifyRequest {
   rawBody?: Buffer
   /** The code of the problem that was answered. */
   refusedWith?: RefusalCode
+  /** The console's session spoke for it, and ends then. */
+  sessionEndsMs?: number
 }
 
 export const WAIT_MS_MAX = 60_000

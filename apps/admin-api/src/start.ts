@@ -21,6 +21,7 @@ import { ChangesController } from './changes.controller.ts'
 import { Checkpoints } from './checkpoints.ts'
 import { createClientErrors } from './client-errors.ts'
 import { ConfigController } from './config.controller.ts'
+import { serveConsole } from './console-files.ts'
 import { ADMIN_LISTEN, type AdminConfig } from './config.ts'
 import { createSpreads } from './convergence.ts'
 import { Denials } from './denials.ts'
@@ -45,6 +46,8 @@ import { resourceController } from './resources.controller.ts'
 import { rotationController } from './rotation.controller.ts'
 import { SecretsController } from './secrets.controller.ts'
 import { AdminService } from './service.ts'
+import { SessionController } from './session.controller.ts'
+import { Sessions } from './sessions.ts'
 import { createStatuses } from './statuses.ts'
 import { TimeController } from './time.controller.ts'
 import { Transitions } from './transitions.ts'
@@ -98,26 +101,23 @@ export async function startAdminApi(
   const readiness = () => readinessOf(bus, database)
   const denials = new Denials({ store, clock, log, metrics })
   const checkpoints = new Checkpoints({ config, store, clock, log })
-  const app = await createApp({ service, events, releases, checkpoints, log })
+  const sessions = new Sessions({ keys: config, fleet: config.fleet, clock })
+  const app = await createApp({ service, events, releases, checkpoints, sessions, log })
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance()
   watchRequests(fastify, { log, clock, metrics, denials })
-  fastify.addHook('onSend', async (_request, reply) => {
-    // Else its connection would stay open, idle, and hold up the stop.
-    if (drain.begun) void reply.header('connection', 'close')
-  })
+  closeWhileDraining(fastify, drain)
   fastify.addHook('onRequest', (request, reply, done) => {
     const ops = { readiness, metrics, metricsAccess: config.metricsAccess }
     if (answerOps(request.raw, reply.raw, ops)) reply.hijack()
     else done()
   })
   limitRate(fastify, clock)
-  const principals = new Principals({ store, clock, log })
-  await principals.refresh()
-  const findActor = createFindActor(config.tokens, (token) => principals.find(token))
-  requireTokens(fastify, findActor)
+  const principals = await readPrincipals(deps)
+  const findActor = createFindActor(config.tokens, (hash) => principals.find(hash))
+  requireTokens(fastify, { findActor, sessions })
   readBodies(fastify)
   const refuseOtherMethods = watchMethods(fastify)
-  serveDocs(fastify)
+  servePages(fastify)
   await app.init()
   refuseOtherMethods()
   const address = await listenWith(app, config.listen)
@@ -148,6 +148,25 @@ function receiveUsage({ usageRetentionDays: retentionDays }: AdminConfig, deps: 
   return [new UsageReceiver({ ...deps, retentionDays }), new SpendingTeller(deps)]
 }
 
+/** Else a connection would stay open, idle, and hold up the stop. */
+function closeWhileDraining(fastify: FastifyInstance, drain: { readonly begun: boolean }): void {
+  fastify.addHook('onSend', async (_request, reply) => {
+    if (drain.begun) void reply.header('connection', 'close')
+  })
+}
+
+async function readPrincipals(deps: AdminDeps): Promise<Principals> {
+  const principals = new Principals(deps)
+  await principals.refresh()
+  return principals
+}
+
+/** What needs no token: the reference, and the console with its sign-in. */
+function servePages(fastify: FastifyInstance): void {
+  serveDocs(fastify)
+  serveConsole(fastify, import.meta.url)
+}
+
 function readinessOf(bus: Bus, database: { readonly alive: () => boolean }) {
   return {
     ready: database.alive(),
@@ -172,6 +191,7 @@ interface AppParts {
   readonly events: Events
   readonly releases: Releases
   readonly checkpoints: Checkpoints
+  readonly sessions: Sessions
   readonly log: Log
 }
 
@@ -180,6 +200,7 @@ function createApp({
   events,
   releases,
   checkpoints,
+  sessions,
   log,
 }: AppParts): Promise<NestFastifyApplication> {
   class AdminModule {}
@@ -200,12 +221,14 @@ function createApp({
       PlanController,
       UsageController,
       ObservedController,
+      SessionController,
     ],
     providers: [
       { provide: AdminService, useValue: service },
       { provide: Events, useValue: events },
       { provide: Releases, useValue: releases },
       { provide: Checkpoints, useValue: checkpoints },
+      { provide: Sessions, useValue: sessions },
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],
   }
