@@ -20,6 +20,7 @@ export default tseslint.config(
       '.nx/**',
       '.signalbox/**',
       'libs/store/src/generated/**',
+      'apps/console/src/generated/**',
       'bench/results/**',
     ],
   },
@@ -68,6 +69,24 @@ export default tseslint.config(
         'error',
         { fixStyle: 'inline-type-imports', prefer: 'type-imports' },
       ],
+    },
+  },
+  {
+    files: ['apps/console/**'],
+    languageOptions: {
+      globals: Object.fromEntries(
+        [
+          'document',
+          'location',
+          'localStorage',
+          'navigator',
+          'matchMedia',
+          'addEventListener',
+          'removeEventListener',
+          'EventSource',
+          'FormData',
+        ].map((name) => [name, 'readonly']),
+      ),
     },
   },
   {

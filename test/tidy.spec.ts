@@ -19,6 +19,7 @@ interface RoomRule {
 }
 
 const TOOLS_OF_APPS = ['undici']
+const TANSTACK = ['query', 'router', 'virtual'].map((name) => `@tanstack/react-${name}`)
 /** Who may import whom: the table of docs/architecture.md. */
 const RULES: Readonly<Record<string, RoomRule>> = {
   'libs/model': { rooms: [], packages: ['zod'] },
@@ -71,6 +72,7 @@ const RULES: Readonly<Record<string, RoomRule>> = {
     packages: ['commander', 'yaml', 'smol-toml'],
     roomsOfTests: ['admin-api'],
   },
+  'apps/console': { rooms: [], packages: ['react', 'react-dom', 'openapi-fetch', ...TANSTACK] },
   'libs/testing': {
     rooms: ['model', 'control', 'routing', 'dialects', 'store', 'bus', 'host'],
     packages: ['pg'],
@@ -109,7 +111,7 @@ function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) return entry.name === 'generated' ? [] : filesBelow(path)
-    return path.endsWith('.ts') ? [path] : []
+    return /\.tsx?$/.test(path) ? [path] : []
   })
 }
 
@@ -364,12 +366,11 @@ describe('documents', () => {
 
 describe('bundles', () => {
   it('are where Nx puts back what it finds in its cache', () => {
-    const apps = Object.keys(RULES).filter((room) => room.startsWith('apps/'))
-    for (const room of apps) {
+    for (const room of Object.keys(RULES).filter((one) => one.startsWith('apps/'))) {
       const { nx } = JSON.parse(readFileSync(join(root, room, 'package.json'), 'utf8'))
       const folder = room.replace('apps', 'dist')
       expect(nx.targets.build.outputs).toEqual([`{workspaceRoot}/${folder}`])
-      expect(existsSync(join(root, folder, 'main.js'))).toBe(true)
+      expect(readdirSync(join(root, folder)).join()).toMatch(/\b(main\.js|index\.html)\b/)
     }
   })
 

@@ -97,6 +97,7 @@ function lint() {
   install()
   generate()
   run(process.execPath, [bin('tsc'), '-p', 'tsconfig.json', '--noEmit'])
+  run(process.execPath, [bin('tsc'), '-p', 'apps/console/tsconfig.json', '--noEmit'])
   run(node(), [bin('eslint'), '.'])
   run(node(), [bin('prettier'), '--check', '--log-level', 'warn', '.'])
 }
@@ -119,13 +120,30 @@ function install() {
   else run('npm', args)
 }
 
-/** The database client's TypeScript, generated without any download (tools/schema-engine.mjs). */
+/** TypeScript that is made of other files. */
 function generate() {
+  generateDatabaseClient()
+  generateApiTypes()
+}
+
+/** The database client's, without any download (tools/schema-engine.mjs). */
+function generateDatabaseClient() {
   const target = join(root, 'libs/store/src/generated')
   once(join(target, '.stamp'), ['prisma/schema.prisma', 'package-lock.json'], () => {
     say('generating the database client')
     rmSync(target, { recursive: true, force: true })
     run(node(), [bin('prisma'), 'generate'], { quiet: true, env: { CHECKPOINT_DISABLE: '1' } })
+  })
+}
+
+/** What the console's client knows of the admin API: the committed OpenAPI document, no more. */
+function generateApiTypes() {
+  const target = 'apps/console/src/generated'
+  once(join(root, target, '.stamp'), ['docs/openapi.json', 'package-lock.json'], () => {
+    say('generating the types of the admin API')
+    mkdirSync(join(root, target), { recursive: true })
+    const args = ['docs/openapi.json', '-o', `${target}/api.ts`]
+    run(node(), [bin('openapi-typescript'), ...args], { quiet: true })
   })
 }
 
@@ -136,7 +154,8 @@ function build() {
     const env = { NX_DAEMON: 'false', NX_TUI: 'false', NX_NO_CLOUD: 'true' }
     // Whether there is anything to make is what the stamp says: a cache from elsewhere is not asked.
     run(node(), [bin('nx'), 'run-many', '-t', 'build', '--skip-nx-cache'], { quiet: true, env })
-    const missing = APPS.filter((app) => !existsSync(join(root, 'dist', app, 'main.js')))
+    const made = [...APPS.map((app) => `${app}/main.js`), 'console/index.html']
+    const missing = made.filter((path) => !existsSync(join(root, 'dist', path)))
     if (missing.length > 0) fail(`the build made no bundle of ${missing.join(', ')}`)
   })
 }
