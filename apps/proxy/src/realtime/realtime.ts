@@ -292,7 +292,8 @@ function answer({ socket, requestId }: Session, { status, body, headers }: Refus
   for (let i = 0; i < headers.length; i += 2) more += `${headers[i]}: ${headers[i + 1]}\r\n`
   const head =
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ncontent-type: application/json\r\n` +
-    `content-length: ${body.length}\r\nx-request-id: ${requestId}\r\n${more}connection: close\r\n\r\n`
+    `content-length: ${body.length}\r\nx-request-id: ${requestId}\r\n${more}` +
+    `connection: close\r\n\r\n`
   // A client that keeps its side open must not hold up a drain.
   socket.end(Buffer.concat([Buffer.from(head), body]), () => socket.destroy())
 }

@@ -30,22 +30,6 @@ const FLEETS = ['default', 'other-1']
 const PASSWORD = 'k3epIt'
 const SKIPPED = 'permissions: skipped, nats-server is not on PATH (apt-get install nats-server)'
 
-it('deploy/nats/fleet-default.conf is what the subjects say (npm run nats-accounts)', () => {
-  const committed = readFileSync(join(FOLDER, 'fleet-default.conf'), 'utf8')
-  expect(committed).toBe(renderNatsAccounts('default'))
-})
-
-it('every subject has somebody who says it and somebody who hears it', () => {
-  const { stream, snapshotBucket, usageQueue, ...rest } = subjectsOf('f')
-  expect([stream, snapshotBucket, usageQueue]).toEqual(['SB_F_CONFIG', 'SB_F_SNAPSHOT', 'store'])
-  const names = Object.values(rest).filter((value) => typeof value === 'string')
-  const said = ROLES.flatMap((role) => permissionsOf('f', role).publish)
-  const heard = ROLES.flatMap((role) => permissionsOf('f', role).subscribe)
-  // The stream hears revisions, and says what is live.
-  expect(names.filter((name) => !said.includes(name))).toEqual(['sb.f.config.live.*'])
-  expect(names.filter((name) => !heard.includes(name))).toEqual(['sb.f.config.revision.*'])
-})
-
 it('each role may do what its app asks the bus for', () => {
   const subjects = subjectsOf('f')
   const needs: Readonly<Record<string, readonly ['publish' | 'subscribe', string]>> = {
