@@ -41,6 +41,8 @@ export interface ConfigurationOptions {
   readonly onEjected: (backend: string, cause: EjectionCause) => void
   /** It was removed, and its last request has left it. */
   readonly onRemoved: (backend: string) => void
+  /** Another table is in force. */
+  readonly onSwap: (live: readonly Live[]) => void
 }
 
 /** Where the models that probes found lie. */
@@ -152,6 +154,7 @@ export class Configuration {
     this.#routing = { table, live, models, revision: String(revision), counting }
     this.#replayEarly()
     this.#wake()
+    this.#options.onSwap(live)
     return [...problems.map((problem) => ({ revision, ...problem })), ...unopened]
   }
 

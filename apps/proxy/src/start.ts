@@ -27,11 +27,13 @@ import { createLimiterMetrics } from './limiter-metrics.ts'
 import { type LimitsOptions, RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { createListener } from './listener.ts'
-import { createProxyMetrics, registerGauges } from './metrics.ts'
+import { createProxyMetrics, type ProxyMetrics, registerGauges } from './metrics.ts'
 import { OwnedIds } from './owned/owned-ids.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
+import { Prewarm } from './prewarm.ts'
 import { type Abortable, serveRealtime } from './realtime/realtime.ts'
+import { type RecordingProxy } from './request-record.ts'
 import { RetryBudgets } from './retry-budgets.ts'
 import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
@@ -76,17 +78,15 @@ export async function startDataPlane(
   const exchanges = new Bag<Abortable>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const proxyMetrics = createProxyMetrics(metrics)
-  const { ejected: onEjected, forget: onRemoved } = proxyMetrics
-  const told = { onEjected, onRemoved, load: () => loadOf(state) }
+  const prewarm = new Prewarm({ clock, log, metrics })
+  const told = { ...tellOf(proxyMetrics, prewarm), load: () => loadOf(state) }
   const configuration = new Configuration({ config, seat, clock, log, ...told })
   const bodyBytesMax = () =>
     Math.min(config.bodyBytesMax, configuration.current()?.table.bodyBytesMax ?? Infinity)
   const wheel = createTimerWheel(clock)
   const accessLog = createAccessLog(clock, log)
   const boot = Math.floor(random() * Number.MAX_SAFE_INTEGER).toString(ID_RADIX)
-  let records = 0
-  const nextRecordId = () => `${boot}-${(++records).toString(ID_RADIX)}`
-  const proxy = { id: config.id, nextRecordId }
+  const proxy = recordingAs(config.id, boot)
   const usage = seat.openUsage(boot)
   const tokenizer = new Tokenizer(clock)
   const idPrefix = `${config.id}-${boot}`
@@ -127,6 +127,7 @@ export async function startDataPlane(
       state.draining = true
       configuration.following.drain()
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
+      prewarm.stop()
       wheel.stop()
       limits.stop()
       accessLog.stop()
@@ -135,6 +136,16 @@ export async function startDataPlane(
       await configuration.stop()
     },
   }
+}
+
+function recordingAs(id: string, boot: string): RecordingProxy {
+  let records = 0
+  return { id, nextRecordId: () => `${boot}-${(++records).toString(ID_RADIX)}` }
+}
+
+function tellOf({ ejected, forget }: ProxyMetrics, prewarm: Prewarm) {
+  const onSwap = (live: readonly Live[]) => prewarm.look(live)
+  return { onEjected: ejected, onRemoved: forget, onSwap }
 }
 
 function answersOf(

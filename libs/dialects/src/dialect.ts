@@ -99,6 +99,8 @@ export interface KindTraits {
   /** Paths that cost no tokens, relative to the backend's base URL as upstreamPath() joins them. */
   readonly healthPath: string
   readonly discoveryPath: string
+  /** A call that costs nothing and makes the connection as requests will need it. */
+  readonly warming: WarmingCall
   /** Whether its servers are known to take `stream_options`; a strict one refuses what is not. */
   readonly takesStreamOptions: boolean
   /**
@@ -106,6 +108,15 @@ export interface KindTraits {
    * other (and answer without a limit) or refuse it; undefined: either.
    */
   readonly limitMember: LimitMember | undefined
+}
+
+export interface WarmingCall {
+  /** Whose credential headers it carries. */
+  readonly dialect: DialectName
+  readonly method: 'GET' | 'POST'
+  /** As clients write it. */
+  readonly path: string
+  readonly body?: string
 }
 
 export type LimitMember = 'max_tokens' | 'max_completion_tokens'

@@ -43,6 +43,8 @@ const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
     // A page of it holds 20 models unless it is asked for more.
     healthPath: ANTHROPIC_MODELS,
     discoveryPath: ANTHROPIC_MODELS,
+    // Refused, as it names no model: so it is never billed, and goes where messages go.
+    warming: { dialect: 'anthropic', method: 'POST', path: '/v1/messages', body: '{}' },
   },
   // Its maker offers OpenAI's paths too, which take the same key in another header.
   gemini: {
@@ -61,6 +63,7 @@ function withDefaults(kind: Kind): KindTraits {
     fixedHeaders: [],
     healthPath: MODELS_PATH,
     discoveryPath: MODELS_PATH,
+    warming: { dialect: 'openai', method: 'GET', path: MODELS_PATH },
     takesStreamOptions: true,
     limitMember: undefined,
     ...PARTICULARS[kind],

@@ -113,6 +113,8 @@ export const backendSpec = strict({
   tls: tls.prefault({}),
   /** Of all its models; where absent, the vendors' lists are asked (prices.ts). */
   price: priceSpec.optional(),
+  /** Whether each proxy connects to it before the first request does, by a call that is free. */
+  prewarm: z.boolean().default(true),
 })
 
 /** One upstream base URL with its kind, models, weight and credential. */

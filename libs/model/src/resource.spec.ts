@@ -31,6 +31,7 @@ describe('parseSpec', () => {
         },
         http2: 'auto',
         tls: { verify: true },
+        prewarm: true,
       },
     })
   })
