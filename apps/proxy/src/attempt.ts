@@ -16,6 +16,7 @@ import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
 import { type Routing } from './configuration.ts'
 import { priceOf } from './cost.ts'
 import { Exchange } from './exchange.ts'
+import { type Run } from './hedge.ts'
 import { usedBy } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { ownedOf } from './owned/owned-answer.ts'
@@ -44,6 +45,8 @@ export interface Attempted extends Asked {
   readonly target: CompiledTarget
   readonly routing: Routing
   readonly dismisses: (status: number) => boolean
+  /** Where another attempt may be under way. */
+  readonly run?: Run | undefined
 }
 
 interface Chosen {
@@ -125,7 +128,7 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
 function exchange(
   { clock, wheel, metrics, exchanges, ids }: Pipeline,
   passage: Passage,
-  { live, routing, translation, asks, facts, ...asked }: Attempted & Chosen,
+  { live, routing, translation, asks, facts, run, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
@@ -133,7 +136,6 @@ function exchange(
   // Made now: while it waits for a connection the backend may get another address or credential.
   const owns = passage.operation.owned ? ownedOf(ids, passage) : undefined
   const sent = upstreamRequest(passage, { ...asked, live, translation, asks })
-  const own = ownHeaders(passage, { routing, backend: live.id })
   return new Promise((resolve) => {
     const relay = new Exchange({
       dialect: dialectNamed(passage.operation.dialect),
@@ -141,7 +143,7 @@ function exchange(
       response,
       clock,
       requestId: passage.requestId,
-      ownHeaders: own.concat(translation?.ownHeaders ?? []),
+      ownHeaders: ownHeadersOf(passage, { routing, live, translation }),
       recorder: passage.recorder,
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
@@ -154,6 +156,7 @@ function exchange(
       },
       onGap: metrics.gap,
       dismisses: asked.dismisses,
+      wins: run && ((status) => run.race.wins(run.lane, status)),
       finish: (ended) => {
         for (const cancel of [leaveQueue, cancelConnect, cancelFirstByte, cancelDeadline]) cancel()
         response.off('drain', resume)
@@ -171,18 +174,18 @@ function exchange(
     const cancelDeadline = wheel.after(restMs, () =>
       relay.abort(dispatched ? tooLong(totalMs) : NEVER_ASKED),
     )
-    const connectMs = live.backend.spec.timeouts.connectMs ?? timeouts.connectMs
-    const firstByteMs = live.backend.spec.timeouts.firstByteMs ?? timeouts.firstByteMs
+    const own = live.backend.spec.timeouts
     let cancelConnect = () => {}
     let cancelFirstByte = () => {}
     let leaveQueue = () => {}
     passage.exchange = relay
+    if (run) Object.assign(run.lane, { relay, live, price: passage.price })
     exchanges.add(relay)
     response.on('drain', resume)
     response.on('close', onClose)
     leaveQueue = upstream.enter(() => {
-      cancelConnect = wheel.after(connectMs, () => relay.connectLate())
-      cancelFirstByte = wheel.after(firstByteMs, () => {
+      cancelConnect = wheel.after(own.connectMs ?? timeouts.connectMs, () => relay.connectLate())
+      cancelFirstByte = wheel.after(own.firstByteMs ?? timeouts.firstByteMs, () => {
         relay.connectLate()
         relay.abort(TOO_LATE)
       })
@@ -190,6 +193,14 @@ function exchange(
       upstream.dispatch(sent, (translation ?? asks ?? owns)?.into(relay) ?? relay)
     })
   })
+}
+
+function ownHeadersOf(
+  passage: Passage,
+  { routing, live, translation }: Pick<Attempted & Chosen, 'routing' | 'live' | 'translation'>,
+): string[] {
+  const own = ownHeaders(passage, { routing, backend: live.id })
+  return translation ? own.concat(translation.ownHeaders) : own
 }
 
 function tooLong(totalMs: number): Failure {

@@ -20,6 +20,7 @@ import { affinityOf } from './affinity.ts'
 import { attempt } from './attempt.ts'
 import { type Routing } from './configuration.ts'
 import { internal } from './failures.ts'
+import { hedged, mayHedge, type Run } from './hedge.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { toMicroseconds } from './request-record.ts'
 
@@ -92,7 +93,10 @@ async function attempts(
       continue
     }
     tried.push(target.backend.index)
-    const outcome = await counted(pipeline, passage, { ...trying, target, inputs, retries })
+    const counting = { ...trying, target, inputs, retries }
+    const outcome = mayHedge(passage, trying)
+      ? await withHedge(pipeline, passage, { ...counting, tried, hash })
+      : await counted(pipeline, passage, counting)
     if (outcome.kind === 'answered') return undefined
     // Nobody was asked: another backend may speak the client's dialect.
     if (outcome.failure.code === 'untranslatable') {
@@ -114,6 +118,31 @@ interface Counted extends Trying {
   readonly target: CompiledTarget
   readonly inputs: PickInputs | null
   readonly retries: Retries
+  /** Where another one may be under way. */
+  readonly run?: Run
+}
+
+/** The same, and a second one in the same tier if it is late. Adds to `tried` where it is made. */
+function withHedge(
+  pipeline: Pipeline,
+  passage: Passage,
+  { tried, hash, ...counting }: Counted & { tried: number[]; hash: number | undefined },
+): Promise<Outcome> {
+  const { clock, random, place } = pipeline
+  const { route, routing, target, inputs } = counting
+  const tier = route.tiers.find(({ targets }) => targets.includes(target))
+  return hedged(pipeline, passage, {
+    ...counting,
+    first: { target, inputs },
+    begin: (picked, run) => counted(pipeline, passage, { ...counting, ...picked, run }),
+    another: () => {
+      const nowMs = clock.monotonicMs()
+      const picked = record(route, { live: routing.live, nowMs, random, tried, hash, place })
+      if (!picked.target || !tier?.targets.includes(picked.target)) return undefined
+      tried.push(picked.target.backend.index)
+      return { target: picked.target, inputs: picked.inputs }
+    },
+  })
 }
 
 /** One attempt, and what is told of it. */
@@ -123,25 +152,34 @@ async function counted(
   { retries, inputs, ...trying }: Counted,
 ): Promise<Outcome> {
   const { clock, metrics } = pipeline
-  const backend = trying.target.backend.id
+  const { run, target, routing } = trying
+  const backend = target.backend.id
   const startMs = clock.monotonicMs()
+  const hedge = run?.lane.second === true
   passage.attempts++
-  retries.made++
-  const dismisses = (status: number) => retries.dismisses(status)
+  if (!hedge) retries.made++
+  const dismisses = (status: number) =>
+    run?.race.passesOver(run.lane, status) === true || retries.dismisses(status)
   const ended = await attempt(pipeline, passage, { ...trying, dismisses })
-  const outcome = ended.kind === 'answered' ? 'answered' : reasonOf(ended)
+  const outcome = run?.lane.outrun ? 'outrun' : labelOf(ended)
   const durationMs = clock.monotonicMs() - startMs
   metrics.attempt({ backend, outcome, durationMs })
   const ms = toMicroseconds(durationMs)
-  passage.attempted.push({ ...under(trying.route, passage), backend, outcome, ms, inputs })
+  const what = hedge ? { ...under(trying.route, passage), hedge } : under(trying.route, passage)
+  passage.attempted.push({ ...what, backend, outcome, ms, inputs })
   // Counted before: a removed backend takes its series with it.
-  if (passage.live) pipeline.configuration.reap(passage.live)
+  const live = routing.live[target.backend.index]
+  if (live) pipeline.configuration.reap(live)
   return ended
 }
 
 /** A record says only which fallback it was. */
 function under({ id }: CompiledRoute, { route }: Passage): { route?: string } {
   return id === route?.id ? {} : { route: id }
+}
+
+function labelOf(ended: Outcome): string {
+  return ended.kind === 'answered' ? 'answered' : reasonOf(ended)
 }
 
 function reasonOf({ failure, status }: Failed): string {

@@ -13,6 +13,10 @@ export interface DecisionMetrics {
   retryRefused(): void
   /** A backend is left alone for a while. */
   ejected(backend: string, cause: EjectionCause): void
+  /** Of two attempts at the same time the second answered first, the first did, or neither. */
+  hedge(result: 'won' | 'lost' | 'failed'): void
+  /** An attempt was late, and the route's budget for second ones was spent. */
+  hedgeRefused(): void
   /** A backend was removed: what was counted for it goes. */
   forget(backend: string): void
 }
@@ -42,7 +46,20 @@ export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
     labelNames: ['backend', 'cause'],
     registers,
   })
+  const hedges = new Counter({
+    name: 'signalbox_hedges_total',
+    help: 'Second attempts beside one that was late, by whether they answered first',
+    labelNames: ['result'],
+    registers,
+  })
+  const hedgesRefused = new Counter({
+    name: 'signalbox_hedges_refused_total',
+    help: 'Second attempts that were not made because the budget of the route was spent',
+    registers,
+  })
   return {
+    hedge: (result) => hedges.inc({ result }),
+    hedgeRefused: () => hedgesRefused.inc(),
     ejected: (backend, cause) => ejections.inc({ backend, cause }),
     forget: (backend) => {
       for (const cause of CAUSES) ejections.remove({ backend, cause })

@@ -6,7 +6,7 @@ import type { Dispatcher } from 'undici'
 import { type Answering, AnswerTokens } from './answer-tokens.ts'
 import { type Placed } from './bag.ts'
 import { type Recorder } from './cache/recorder.ts'
-import { NOT_CONNECTED, upstreamFailure } from './failures.ts'
+import { internal, NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
 
 /** How long a client may take to read the last event of a stream that broke off. */
@@ -16,6 +16,8 @@ const DISMISSED_BYTES_MAX = 65_536
 const EVENT_STREAM = 'text/event-stream'
 /** An answer that is not passed on is read so long, for its connection's sake. */
 const DISMISSED_MS_MAX = 1_000
+
+const LOST = internal('proxy_error', 'another backend answered first')
 
 /** A stream was broken off after its error event had been written. */
 export class AlreadyTold extends Error {
@@ -35,6 +37,8 @@ export interface ExchangeOptions extends Answering {
   readonly onGap: (ms: number) => void
   /** Whether an answer of this status is not passed on, because another attempt follows. */
   readonly dismisses: (status: number) => boolean
+  /** Whether this answer is the client's, where another attempt may have been quicker. */
+  readonly wins?: ((status: number) => boolean) | undefined
   readonly finish: (outcome: Outcome) => void
   /** The connection has nothing more to do with it. May come long after `finish`. */
   readonly released: () => void
@@ -117,6 +121,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     const { response, ownHeaders, clock, onFirstByte, dismisses, recorder } = this.#options
     const nowMs = clock.monotonicMs()
     if (dismisses(status)) return this.#dismiss(status, one(headers['retry-after']))
+    if (this.#options.wins?.(status) === false) return this.abort(LOST)
     this.#lastChunkMs = nowMs
     this.#streams = isReadableStream(status, headers)
     const out = [...ownHeaders]

@@ -24,6 +24,7 @@ import { type Edit } from './body-splice.ts'
 import { type Configuration, type Routing } from './configuration.ts'
 import { type Exchange } from './exchange.ts'
 import { downstream } from './failures.ts'
+import { type Hedges } from './hedge.ts'
 import { type RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
@@ -57,6 +58,7 @@ export interface Pipeline {
   readonly uploadBytesMax: number
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
+  readonly hedges: Hedges
   readonly answers: AnswerCache
   readonly limits: RequestLimits
   /** Attempts under way, for the drain. */

@@ -23,6 +23,7 @@ import { drain } from './drain.ts'
 import { internal } from './failures.ts'
 import { asksToClose, guard } from './guard.ts'
 import { saneRequestId } from './headers.ts'
+import { Hedges } from './hedge.ts'
 import { createLimiterMetrics } from './limiter-metrics.ts'
 import { type LimitsOptions, RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
@@ -107,6 +108,7 @@ export async function startDataPlane(
     exchanges,
     metrics: proxyMetrics,
     retryBudgets: new RetryBudgets(),
+    hedges: new Hedges(),
     answers: answersOf({ config, clock, metrics, log }, seat.workers),
     limits,
     place: config.labels,

@@ -141,6 +141,17 @@ const deduplication = strict({
   maxBytes: answerBytesMax,
 })
 
+/** A second attempt at another backend beside one that is late (libs/routing hedge.ts). */
+const hedge = strict({
+  enabled: z.boolean().default(false),
+  /** When it is late. Where absent: after what 95 of 100 requests of the route take to begin. */
+  afterMs: durationMs.optional(),
+  /** Second attempts in per cent of requests. */
+  budgetPercent: z.int().min(1).max(100).default(5),
+  /** Whether also what may leave something behind at a backend is asked for twice. */
+  unsafe: z.boolean().default(false),
+})
+
 const PROMPTS_MAX = 100
 const prompt = strict({
   text: z.string().min(1).max(32_768),
@@ -174,6 +185,7 @@ export const policySpec = strict({
   tokens: tokens.prefault({}),
   cache: cache.prefault({}),
   deduplication: deduplication.prefault({}),
+  hedge: hedge.prefault({}),
   prompts: prompts.prefault({}),
   /** Of each route that has this policy, in the whole fleet. */
   limits: limitsSpec.optional(),

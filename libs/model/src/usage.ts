@@ -72,9 +72,11 @@ export interface AttemptRecord {
   readonly route?: string | undefined
   /** Null: no backend could be picked; then `outcome` says why. */
   readonly backend: string | null
-  /** `answered`, or a failure's code. */
+  /** `answered`, a failure's code, or `outrun`: another one answered first. */
   readonly outcome: string
   readonly ms: number
+  /** It was made beside another one that was late. */
+  readonly hedge?: boolean | undefined
   /** Null: what the pick was decided on could not be recorded. */
   readonly inputs: PickInputs | null
 }
@@ -124,6 +126,7 @@ const attempt = z.object({
   backend: name.nullable(),
   outcome: name,
   ms,
+  hedge: z.boolean().optional(),
   // Read by libs/routing when somebody asks, and only then.
   inputs: z.custom<PickInputs>((value) => typeof value === 'object' && value !== null).nullable(),
 })

@@ -32,8 +32,10 @@ function withDefaults(spec: PolicySpec): PolicySpec {
   const tokens = { ...DEFAULT_POLICY.tokens, ...spec.tokens }
   const cache = { ...DEFAULT_POLICY.cache, ...spec.cache }
   const deduplication = { ...DEFAULT_POLICY.deduplication, ...spec.deduplication }
+  const hedge = { ...DEFAULT_POLICY.hedge, ...spec.hedge }
   const prompts = { ...DEFAULT_POLICY.prompts, ...spec.prompts }
-  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens, cache, deduplication, prompts }
+  const answering = { cache, deduplication, hedge, prompts }
+  return { ...DEFAULT_POLICY, ...spec, retry, breaker, tokens, ...answering }
 }
 
 /** A snapshot may come from a newer writer: what this version does by name is looked at here. */
