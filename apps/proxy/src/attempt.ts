@@ -145,6 +145,7 @@ function exchange(
       requestId: passage.requestId,
       ownHeaders: ownHeadersOf(passage, { routing, live, translation }),
       recorder: passage.recorder,
+      keepAlive: passage.keepAlive,
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
         facts.begins()

@@ -21,6 +21,7 @@ import { attempt } from './attempt.ts'
 import { type Routing } from './configuration.ts'
 import { internal } from './failures.ts'
 import { hedged, mayHedge, type Run } from './hedge.ts'
+import { keepAliveOf } from './keep-alive.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { toMicroseconds } from './request-record.ts'
 
@@ -32,6 +33,7 @@ export async function alongFallbacks(
 ): Promise<Failure | undefined> {
   const { routing } = passage
   if (!routing) throw new Error('a route without a table')
+  passage.keepAlive = keepAliveOf(pipeline, passage, asked)
   const chain = fallbackChain(routing.table, asked.route)
   let failure: Failure | undefined
   /** Nobody can say the request in their dialect: what the client hears if nobody else takes it. */

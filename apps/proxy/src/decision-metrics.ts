@@ -17,6 +17,8 @@ export interface DecisionMetrics {
   hedge(result: 'won' | 'lost' | 'failed'): void
   /** An attempt was late, and the route's budget for second ones was spent. */
   hedgeRefused(): void
+  /** A stream that has not begun got a comment. */
+  keptAlive(): void
   /** A backend was removed: what was counted for it goes. */
   forget(backend: string): void
 }
@@ -57,7 +59,13 @@ export function createDecisionMetrics(metrics: Metrics): DecisionMetrics {
     help: 'Second attempts that were not made because the budget of the route was spent',
     registers,
   })
+  const keepAlives = new Counter({
+    name: 'signalbox_keep_alives_total',
+    help: 'Comments sent into streams that had not begun',
+    registers,
+  })
   return {
+    keptAlive: () => keepAlives.inc(),
     hedge: (result) => hedges.inc({ result }),
     hedgeRefused: () => hedgesRefused.inc(),
     ejected: (backend, cause) => ejections.inc({ backend, cause }),

@@ -5,15 +5,17 @@ import { type Outcome, retryAfterMs } from '@signalbox/routing'
 import type { Dispatcher } from 'undici'
 import { type Answering, AnswerTokens } from './answer-tokens.ts'
 import { type Placed } from './bag.ts'
+import { breakOff } from './break-off.ts'
 import { type Recorder } from './cache/recorder.ts'
 import { internal, NOT_CONNECTED, upstreamFailure } from './failures.ts'
 import { addResponseHeaders } from './headers.ts'
+import { type KeepAlive } from './keep-alive.ts'
 
-/** How long a client may take to read the last event of a stream that broke off. */
-const LAST_EVENT_MS = 5_000
 /** A longer answer than this is broken off: a new connection costs less. */
 const DISMISSED_BYTES_MAX = 65_536
 const EVENT_STREAM = 'text/event-stream'
+/** Of an error that is told in a stream. */
+const REFUSAL_BYTES_MAX = 65_536
 /** An answer that is not passed on is read so long, for its connection's sake. */
 const DISMISSED_MS_MAX = 1_000
 
@@ -39,6 +41,8 @@ export interface ExchangeOptions extends Answering {
   readonly dismisses: (status: number) => boolean
   /** Whether this answer is the client's, where another attempt may have been quicker. */
   readonly wins?: ((status: number) => boolean) | undefined
+  /** Keeps the client's connection alive until an answer begins. */
+  readonly keepAlive?: KeepAlive | undefined
   readonly finish: (outcome: Outcome) => void
   /** The connection has nothing more to do with it. May come long after `finish`. */
   readonly released: () => void
@@ -67,6 +71,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
   #dismissed: number | undefined
   /** Stops waiting for the rest of it. */
   #forget = () => {}
+  /** An answer that is no stream, where the client has the head of one. */
+  #refusal: { readonly status: number; readonly parts: Buffer[]; bytes: number } | undefined
   /** The client has been told of the failure in the stream itself. */
   #told = false
   bytes = 0
@@ -124,12 +130,15 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     if (this.#options.wins?.(status) === false) return this.abort(LOST)
     this.#lastChunkMs = nowMs
     this.#streams = isReadableStream(status, headers)
+    this.#options.keepAlive?.stop()
+    const waited = response.headersSent
+    if (waited && !this.#streams) return this.#refuse(status, headers)
     const out = [...ownHeaders]
     // A stream may get an event more than the backend counted, and then the break must show.
     const { 'content-length': _counted, ...uncounted } = headers
     addResponseHeaders(out, this.#streams ? uncounted : headers)
     // Throws for a status or a value that HTTP does not allow: then the client has nothing yet.
-    response.writeHead(status, out)
+    if (!waited) response.writeHead(status, out)
     this.#begun = true
     recorder?.head(status, out.slice(ownHeaders.length))
     if (this.#streams || isJsonAnswer(status, headers)) {
@@ -145,6 +154,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
       if (this.#dismissed > DISMISSED_BYTES_MAX) controller.abort(new Error('dismissed'))
       return
     }
+    if (this.#refusal) return this.#gather(this.#refusal, chunk)
     const { response, clock, onGap, recorder } = this.#options
     this.bytes += chunk.length
     if (this.#streams) {
@@ -162,6 +172,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     released()
     this.#forget()
     if (this.#dismissed !== undefined) return
+    if (this.#refusal) return this.#tell(this.#refusal)
     if (this.#streams && !this.#counted?.endsWell()) {
       const begun = { started: true, begun: true }
       return this.#fail(upstreamFailure(new Error('end without a terminal event'), begun))
@@ -195,6 +206,35 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     this.#settle({ kind: 'failed', failure, begun: false, status, askedMs })
   }
 
+  /** The status is out: what the backend says against the request is told in the stream. */
+  #refuse(status: number, headers: IncomingHttpHeaders): void {
+    const { clock, onFirstByte } = this.#options
+    this.#refusal = { status, parts: [], bytes: 0 }
+    this.#begun = true
+    this.#streams = true
+    onFirstByte(clock.monotonicMs() - this.#startMs, status, one(headers['retry-after']))
+  }
+
+  #gather(refusal: { readonly parts: Buffer[]; bytes: number }, chunk: Buffer): void {
+    refusal.bytes += chunk.length
+    if (refusal.bytes <= REFUSAL_BYTES_MAX) refusal.parts.push(chunk)
+    else this.#controller?.abort(new Error('too long'))
+  }
+
+  #tell({ status, parts }: { readonly status: number; readonly parts: Buffer[] }): void {
+    const { response, dialect, requestId } = this.#options
+    const { chat } = dialect
+    const refused = status >= 400
+    const source = status >= 400 && status < 500 ? 'downstream' : 'upstream'
+    const message = refused ? `the backend answered ${status}` : 'the backend answered no stream'
+    if (refused) {
+      const error = chat.readError(status, parsed(Buffer.concat(parts).toString()))
+      response.write(chat.writeStreamError(error, requestId))
+      this.#told = true
+    }
+    this.#fail({ code: 'stream_refused', source, nothingSent: false, message })
+  }
+
   #fail(failure: Failure): void {
     if (this.#settled) return
     if (this.#begun) this.#breakOff(failure)
@@ -206,13 +246,9 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
    */
   #breakOff(failure: Failure): void {
     const { response, dialect, clock, requestId } = this.#options
-    const { socket } = response
-    if (!socket || socket.destroyed) return
-    if (!this.#streams) return void socket.destroy()
-    if (!this.#told) response.write(dialect.streamError(failure, requestId))
-    socket.destroySoon()
-    const cancel = clock.after(LAST_EVENT_MS, () => socket.destroy())
-    socket.once('close', cancel)
+    if (!this.#streams) return void response.socket?.destroy()
+    const event = this.#told ? undefined : dialect.streamError(failure, requestId)
+    breakOff(response, clock, event)
   }
 
   #settle(outcome: Outcome): void {
@@ -232,6 +268,14 @@ function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean
 /** An answer that may say what it cost. */
 function isJsonAnswer(status: number, { 'content-type': type = '' }: IncomingHttpHeaders): boolean {
   return status === 200 && type.toLowerCase().startsWith('application/json')
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
 }
 
 function one(value: string | string[] | undefined): string | undefined {

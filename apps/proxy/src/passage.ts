@@ -25,6 +25,7 @@ import { type Configuration, type Routing } from './configuration.ts'
 import { type Exchange } from './exchange.ts'
 import { downstream } from './failures.ts'
 import { type Hedges } from './hedge.ts'
+import { type KeepAlive } from './keep-alive.ts'
 import { type RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
@@ -110,6 +111,7 @@ export interface Passage extends Accepted {
   /** How its limits stood when it was let past: name, value, name ... */
   limitHeaders: readonly string[]
   firstByteMs: number | null
+  keepAlive?: KeepAlive | undefined
   code: FailureCode | null
   /** `pathId` as its backend knows it. */
   ownId: string | undefined

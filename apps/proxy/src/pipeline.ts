@@ -36,6 +36,7 @@ export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<vo
     return internal('proxy_error', 'the proxy failed')
   })
   pipeline.budget.give(passage.held.bytes)
+  if (!failure) passage.keepAlive?.stop()
   if (failure) refuse(pipeline, passage, failure)
   settle(pipeline, passage)
 }
@@ -104,6 +105,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     price: undefined,
     limitHeaders: NO_HEADERS,
     firstByteMs: null,
+    keepAlive: undefined,
     code: null,
     fallback: null,
   }
@@ -139,6 +141,7 @@ function refuse(
 ): void {
   const { response, request, requestId, operation } = passage
   passage.code = failure.code
+  if (passage.keepAlive?.fail(failure)) return
   if (response.headersSent || response.destroyed) return
   const unsafe = failure.code === 'malformed_request'
   const unread = !unsafe && !request.complete

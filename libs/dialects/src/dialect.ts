@@ -65,6 +65,8 @@ export interface Dialect {
   errorBody(failure: Failure, requestId: string): string
   /** What is written into a stream that broke off: a whole SSE event, with its blank line. */
   streamError(failure: Failure, requestId: string): string
+  /** What its readers of events pass over, with its blank line; undefined: not known of all. */
+  readonly comment?: string
   /** Whether these last bytes, at most tailBytes, hold the end of a stream that came whole. */
   endsWell(tail: Uint8Array): boolean
   readonly tailBytes: number

@@ -245,6 +245,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Try again; the backend broke the connection before it answered.',
   },
+  stream_refused: {
+    status: 502,
+    plane: 'proxy',
+    remedy: 'Do what the error event says; the status of the stream had been sent before.',
+  },
   stream_cut: {
     status: 502,
     plane: 'proxy',

@@ -186,6 +186,8 @@ export const policySpec = strict({
   cache: cache.prefault({}),
   deduplication: deduplication.prefault({}),
   hedge: hedge.prefault({}),
+  /** How often a stream that has not begun gets a comment; where absent, never. */
+  keepAliveMs: durationMs.optional(),
   prompts: prompts.prefault({}),
   /** Of each route that has this policy, in the whole fleet. */
   limits: limitsSpec.optional(),

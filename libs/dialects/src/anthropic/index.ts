@@ -15,6 +15,7 @@ export const anthropic: Dialect = {
   operations,
   errorBody,
   streamError,
+  comment: ': keep-alive\n\n',
   endsWell,
   tailBytes,
   readTokens,
