@@ -43,6 +43,9 @@ export interface ProxyConfig extends MasterKeys {
   readonly redisUrl: string | null
   /** What a look there may cost a request. */
   readonly redisAnswerMs: number
+  /** From when new requests are refused: the event loop is so late, the process so large. */
+  readonly lagMsMax: number | null
+  readonly memoryBytesMax: number | null
   readonly drainNoticeMs: number
   readonly drainDeadlineMs: number
   readonly metricsAccess: MetricsAccess
@@ -94,6 +97,17 @@ const duration = (name: string): Variable<number> => ({
   parse: parseDurationMs,
 })
 const REDIS_TIMEOUT = duration('SIGNALBOX_REDIS_TIMEOUT')
+/** Null: off. */
+const LAG_MAX: Variable<number | null> = {
+  name: 'SIGNALBOX_LAG_MAX',
+  shape: 'a duration such as 500ms or 2s, or off',
+  parse: (text) => (text === 'off' ? null : parseDurationMs(text)),
+}
+const MEMORY_MAX: Variable<number> = {
+  name: 'SIGNALBOX_MEMORY_BYTES_MAX',
+  shape: 'bytes, 67108864 to 1099511627776',
+  parse: wholeNumber({ min: 67_108_864, max: 1_099_511_627_776 }),
+}
 const DRAIN_NOTICE = duration('SIGNALBOX_DRAIN_NOTICE')
 const DRAIN_DEADLINE = duration('SIGNALBOX_DRAIN_DEADLINE')
 
@@ -104,6 +118,7 @@ const DEFAULT_UPLOAD_BYTES_MAX = 536_870_912
 const DEFAULT_USAGE_BYTES_MAX = 67_108_864
 const DEFAULT_CACHE_BYTES_MAX = 67_108_864
 const DEFAULT_REDIS_ANSWER_MS = 25
+const DEFAULT_LAG_MS_MAX = 2_000
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
 const ID_BYTES = 3
@@ -124,10 +139,19 @@ export function readProxyConfig(env: Env): ProxyConfig {
     cacheBytesMax: readVariable(env, CACHE_BYTES_MAX) ?? DEFAULT_CACHE_BYTES_MAX,
     redisUrl: readVariable(env, REDIS_URL) ?? null,
     redisAnswerMs: readVariable(env, REDIS_TIMEOUT) ?? DEFAULT_REDIS_ANSWER_MS,
+    ...readGuards(env),
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,
     metricsAccess: readMetricsAccess(env),
     id: readVariable(env, PROXY_ID) ?? keptId(dataDir),
+  }
+}
+
+function readGuards(env: Env): Pick<ProxyConfig, 'lagMsMax' | 'memoryBytesMax'> {
+  const lagMsMax = readVariable(env, LAG_MAX)
+  return {
+    lagMsMax: lagMsMax === undefined ? DEFAULT_LAG_MS_MAX : lagMsMax,
+    memoryBytesMax: readVariable(env, MEMORY_MAX) ?? null,
   }
 }
 

@@ -29,6 +29,7 @@ import { type KeepAlive } from './keep-alive.ts'
 import { type RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { type ProxyMetrics } from './metrics.ts'
+import { type Overload } from './overload.ts'
 import { type OwnedIds } from './owned/owned-ids.ts'
 import { type Abortable } from './realtime/realtime.ts'
 import { type RecordingProxy } from './request-record.ts'
@@ -60,6 +61,7 @@ export interface Pipeline {
   readonly budget: BodyBudget
   readonly retryBudgets: RetryBudgets
   readonly hedges: Hedges
+  readonly overload: Overload
   readonly answers: AnswerCache
   readonly limits: RequestLimits
   /** Attempts under way, for the drain. */

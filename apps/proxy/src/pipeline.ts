@@ -21,6 +21,7 @@ const RETRY_LATER = new Set([
   'no_backend',
   'backend_full',
   'bodies_full',
+  'overloaded',
   'not_ready',
   'draining',
 ])
@@ -44,6 +45,8 @@ export async function handle(pipeline: Pipeline, accepted: Accepted): Promise<vo
 async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | undefined> {
   const { request } = passage
   if (passage.unsafe) return passage.unsafe
+  const shed = pipeline.overload.refuses()
+  if (shed) return shed
   const current = pipeline.configuration.current()
   if (!current) return internal('not_ready', 'no configuration yet')
   const authenticated = authenticate(request.headers, current.table, pipeline.clock.nowMs())

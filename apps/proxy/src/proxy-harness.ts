@@ -99,6 +99,8 @@ export async function start(
     cacheBytesMax: 10_000_000,
     redisUrl: null,
     redisAnswerMs: 5_000,
+    lagMsMax: null,
+    memoryBytesMax: null,
     drainNoticeMs: 0,
     drainDeadlineMs: 5_000,
     metricsAccess: OPEN_METRICS,

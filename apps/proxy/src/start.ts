@@ -29,6 +29,7 @@ import { type LimitsOptions, RequestLimits } from './limits.ts'
 import { type Live } from './live-backend.ts'
 import { createListener } from './listener.ts'
 import { createProxyMetrics, type ProxyMetrics, registerGauges } from './metrics.ts'
+import { Overload } from './overload.ts'
 import { OwnedIds } from './owned/owned-ids.ts'
 import { type Pipeline } from './passage.ts'
 import { handle } from './pipeline.ts'
@@ -109,6 +110,7 @@ export async function startDataPlane(
     metrics: proxyMetrics,
     retryBudgets: new RetryBudgets(),
     hedges: new Hedges(),
+    overload: overloadOf({ config, clock, metrics }, seat.workers, () => state.inFlight),
     answers: answersOf({ config, clock, metrics, log }, seat.workers),
     limits,
     place: config.labels,
@@ -129,11 +131,8 @@ export async function startDataPlane(
       state.draining = true
       configuration.following.drain()
       await drain({ config, clock, servers, exchanges, busy: () => state.inFlight > 0 })
-      prewarm.stop()
-      wheel.stop()
-      limits.stop()
-      accessLog.stop()
-      pipeline.answers.stop()
+      const { overload, answers } = pipeline
+      for (const one of [prewarm, overload, wheel, limits, accessLog, answers]) one.stop()
       await tokenizer.stop().then(() => usage.stop())
       await configuration.stop()
     },
@@ -148,6 +147,17 @@ function recordingAs(id: string, boot: string): RecordingProxy {
 function tellOf({ ejected, forget }: ProxyMetrics, prewarm: Prewarm) {
   const onSwap = (live: readonly Live[]) => prewarm.look(live)
   return { onEjected: ejected, onRemoved: forget, onSwap }
+}
+
+function overloadOf(
+  { config, ...deps }: Pick<ProxyDeps, 'clock' | 'metrics'> & { config: ProxyConfig },
+  workers: number,
+  inFlight: () => number,
+): Overload {
+  const { lagMsMax, memoryBytesMax: bytes } = config
+  const memoryBytesMax = bytes === null ? null : bytes / workers
+  const rssBytes = () => process.memoryUsage.rss()
+  return new Overload({ ...deps, lagMsMax, memoryBytesMax, rssBytes, inFlight })
 }
 
 function answersOf(

@@ -275,6 +275,11 @@ export const CODES = {
     plane: 'proxy',
     remedy: 'Try again after retry-after seconds; every backend for the model is busy.',
   },
+  overloaded: {
+    status: 503,
+    plane: 'proxy',
+    remedy: 'Try again after retry-after; the proxy has more than it can do.',
+  },
   bodies_full: {
     status: 503,
     plane: 'proxy',
