@@ -1,3 +1,5 @@
+/** A map of more is shared: to copy it with each revision costs a follower more than all else. */
+const COPIED_MAX = 128
 /** Changes that are laid over a map before it is copied: more cost each write, fewer each copy. */
 export const LAYER_MAX = 1_024
 
@@ -9,7 +11,7 @@ export function withChanges<Value>(
   map: ReadonlyMap<string, Value>,
   changes: ReadonlyMap<string, Value | null>,
 ): ReadonlyMap<string, Value> {
-  if (map.size > LAYER_MAX) return LayeredMap.of(map).with(changes)
+  if (map.size > COPIED_MAX) return LayeredMap.of(map).with(changes)
   const copy = new Map(map)
   for (const [key, value] of changes) {
     if (value === null) copy.delete(key)
