@@ -84,4 +84,13 @@ describe('the configuration of a proxy', () => {
     expect(read).toThrow(ConfigError)
     expect(read).toThrow('SIGNALBOX_DATA_DIR')
   })
+
+  it('refuses a Redis that nobody could connect to', () => {
+    const redis = (url: string) =>
+      readProxyConfig({ ...required, SIGNALBOX_REDIS_URL: url }).redisUrl
+    expect(redis('rediss://u:p%25@cache:6380/2')).toBe('rediss://u:p%25@cache:6380/2')
+    for (const url of ['http://cache', 'cache:6379', 'redis://u:100%@cache']) {
+      expect(() => redis(url)).toThrow('SIGNALBOX_REDIS_URL')
+    }
+  })
 })

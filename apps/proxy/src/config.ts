@@ -156,7 +156,15 @@ function readGuards(env: Env): Pick<ProxyConfig, 'lagMsMax' | 'memoryBytesMax'> 
 }
 
 function isRedisUrl(text: string): boolean {
-  return URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol)
+  if (!URL.canParse(text)) return false
+  const { protocol, username, password } = new URL(text)
+  try {
+    // The client decodes them, and throws where that fails.
+    decodeURIComponent(`${username}:${password}`)
+  } catch {
+    return false
+  }
+  return /^rediss?:$/.test(protocol)
 }
 
 export function proxyLog(env: Env): Log {

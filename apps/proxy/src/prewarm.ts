@@ -74,6 +74,8 @@ export class Prewarm {
   #warm(live: Live): void {
     const { clock, log } = this.#options
     const { upstream } = live
+    // Made now: while it waits for a connection the backend may get another address or credential.
+    const sent = callOf(live)
     const call = new Call((outcome) => {
       cancel()
       leaveQueue()
@@ -85,7 +87,7 @@ export class Prewarm {
     let leaveQueue = () => {}
     const cancel = clock.after(CALL_MS_MAX, () => call.end('late'))
     this.#under.add(call)
-    leaveQueue = upstream.enter(() => upstream.dispatch(callOf(live), call))
+    leaveQueue = upstream.enter(() => upstream.dispatch(sent, call))
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Failure, type PolicySpec } from '@signalbox/model'
 import { alongFallbacks } from '../attempts.ts'
+import { internal } from '../failures.ts'
 import { ownHeaders } from '../own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from '../passage.ts'
 import { type Landed } from './flights.ts'
@@ -85,6 +86,7 @@ async function byPlan(
   while (!alone && !answers.flights.begin(key)) {
     const landed = await waitFor(pipeline, passage, key)
     if (passage.response.destroyed) return CLIENT_LEFT
+    if (landed === 'draining') return internal('draining', 'the proxy shuts down')
     if (typeof landed === 'object') {
       answers.count('coalesced')
       return again(passage, landed, 'coalesced')
@@ -97,7 +99,8 @@ async function byPlan(
   let landed: Landed = 'nothing'
   try {
     const { failure, answer } = await ask(pipeline, passage, asked)
-    landed = answer ?? (passage.response.destroyed ? 'left' : 'nothing')
+    const drains = failure?.code === 'draining' || passage.code === 'draining'
+    landed = answer ?? (drains ? 'draining' : passage.response.destroyed ? 'left' : 'nothing')
     return failure
   } finally {
     answers.flights.land(key, landed)

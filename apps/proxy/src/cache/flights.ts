@@ -1,7 +1,10 @@
 import { type KeptAnswer } from './kept-answer.ts'
 
-/** What those who waited are told; `left`: the client of the one who asked has gone. */
-export type Landed = KeptAnswer | 'left' | 'nothing'
+/**
+ * What those who waited are told; `left`: the client of the one who asked has gone; `draining`: the
+ * proxy shuts down, and nobody asks any more.
+ */
+export type Landed = KeptAnswer | 'left' | 'nothing' | 'draining'
 
 /**
  * Requests under way, by what they ask. The first of its kind asks the backend; the others wait for

@@ -74,7 +74,13 @@ export class SharedCache {
 
   /** Null while there is no connection: who asks must not wait for one. */
   #ready(): Redis | null {
-    if (!this.#redis && !this.#opening && !this.#stopped) void this.#open()
+    if (!this.#redis && !this.#opening && !this.#stopped) {
+      // Once: what cannot be opened now cannot be with the next request.
+      this.#open().catch(() => {
+        this.#options.onError()
+        this.#options.log.error({}, 'the shared cache cannot be opened: is its address right?')
+      })
+    }
     return this.#redis?.status === 'ready' ? this.#redis : null
   }
 
@@ -89,6 +95,8 @@ export class SharedCache {
       maxRetriesPerRequest: 0,
       connectTimeout: CONNECT_MS,
       commandTimeout: answerMs,
+      // A server that answers nothing is left: what waits for it must not grow.
+      socketTimeout: CONNECT_MS,
       retryStrategy: (times) => Math.min(100 * 2 ** Math.min(times, 10), RETRY_MS_MAX),
     })
     let told = false

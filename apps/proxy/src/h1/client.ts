@@ -85,9 +85,9 @@ export class Client {
   }
 
   #give(connection: Connection): void {
-    const next = this.#waiting.shift()
+    const next = connection.usable ? this.#waiting.shift() : undefined
     if (next) return connection.send(next)
-    if (this.#closing) return connection.destroy()
+    if (this.#closing || !connection.usable) return connection.destroy()
     connection.idleSinceMs = this.#clock.monotonicMs()
     this.#free.push(connection)
     this.#cancelSweep ??= this.#clock.after(SWEEP_MS, () => this.#sweep())
@@ -108,7 +108,7 @@ export class Client {
 
   #takeFree(): Connection | undefined {
     for (let last = this.#free.pop(); last; last = this.#free.pop()) {
-      if (!this.#isStale(last)) return last
+      if (last.usable && !this.#isStale(last)) return last
       last.destroy()
     }
     return undefined

@@ -56,7 +56,7 @@ export interface ConnectionHooks {
   readonly onClosed: (connection: Connection, error: Error | null) => void
 }
 
-export class Connection implements AnswerSink, Dispatcher.DispatchController {
+export class Connection implements AnswerSink {
   readonly #origin: Origin
   readonly #hooks: ConnectionHooks
   readonly #socket: Socket
@@ -65,13 +65,12 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
   #connected = false
   #closed = false
   #error: Error | null = null
-  #current: Exchanged | null = null
+  #turn: Turn | null = null
   #written = false
   /** Whether a body is still being written. */
   #sending = false
   #lastByteMs = 0
   #cancelIdle: Cancel | null = null
-  paused = false
   /** Since when it waits for a request. */
   idleSinceMs = 0
 
@@ -100,41 +99,35 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
     return this.#parser.keepAliveS
   }
 
-  get aborted(): boolean {
-    return this.#error !== null
-  }
-
-  get reason(): Error | null {
-    return this.#error
+  /** Whether another request may be given to it. */
+  get usable(): boolean {
+    return !this.#socket.destroyed && this.#error === null
   }
 
   /** Writes a request; only while it is idle. */
   send(exchanged: Exchanged): void {
     const { handler, parts } = exchanged
-    this.#current = exchanged
-    this.paused = false
+    const turn = new Turn(this, exchanged)
+    this.#turn = turn
     this.#written = false
     this.#sending = false
     this.#parser.expect(parts.method)
     try {
-      handler.onRequestStart?.(this, {})
+      handler.onRequestStart?.(turn, {})
       // It may have been given up by then.
-      if (this.#current !== exchanged) return
+      if (turn.isOver) return
       const pieces = requestBytes({ host: this.#origin.host, ...parts })
       this.#written = true
       this.#write(pieces)
-      if (parts.body && !Buffer.isBuffer(parts.body)) this.#sendPieces(exchanged, parts.body)
+      if (parts.body && !Buffer.isBuffer(parts.body)) this.#sendPieces(turn, parts.body)
     } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)))
+      turn.abort(asError(error))
     }
   }
 
-  /**
-   * Ends the request by `onResponseError(reason)`, and the connection with it unless nothing was
-   * written.
-   */
+  /** Of its turn: ends the request, and the connection with it unless nothing was written. */
   abort(reason: Error): void {
-    if (this.#written || !this.#current || this.#socket.destroyed) {
+    if (this.#written || !this.#turn || this.#socket.destroyed) {
       this.#error ??= reason
       return this.destroy()
     }
@@ -143,12 +136,10 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
   }
 
   pause(): void {
-    this.paused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    this.paused = false
     this.#lastByteMs = this.#hooks.clock.monotonicMs()
     this.#socket.resume()
   }
@@ -160,12 +151,14 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
   }
 
   onHead(status: number, headers: IncomingHttpHeaders): void {
-    this.#current?.handler.onResponseStart?.(this, status, headers)
+    const turn = this.#turn
+    turn?.exchanged.handler.onResponseStart?.(turn, status, headers)
   }
 
   onBody(bytes: Buffer): void {
     // The scratch is read into again before a slow client has taken this.
-    this.#current?.handler.onResponseData?.(this, Buffer.from(bytes))
+    const turn = this.#turn
+    turn?.exchanged.handler.onResponseData?.(turn, Buffer.from(bytes))
   }
 
   #write(pieces: readonly Buffer[]): void {
@@ -178,71 +171,71 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
     this.#socket.uncork()
   }
 
-  #sendPieces(exchanged: Exchanged, body: AsyncIterable<Buffer>): void {
+  #sendPieces(turn: Turn, body: AsyncIterable<Buffer>): void {
     this.#sending = true
-    const { headers } = exchanged.parts
-    const isOver = () => this.#current !== exchanged
-    sendPieces(this.#socket, { body, headers, isOver }).then(
+    const { headers } = turn.exchanged.parts
+    sendPieces(this.#socket, { body, headers, isOver: () => turn.isOver }).then(
       (whole) => {
-        if (whole && !isOver()) this.#sending = false
+        if (whole && !turn.isOver) this.#sending = false
       },
-      (error: unknown) => {
-        if (!isOver()) this.abort(error instanceof Error ? error : new Error(String(error)))
-      },
+      (error: unknown) => turn.abort(asError(error)),
     )
   }
 
   #read(count: number): boolean {
-    const current = this.#current
+    const turn = this.#turn
     // Nobody asked: whatever it is, it must not be taken for the next answer.
-    if (!current || this.#error) {
+    if (!turn || this.#error) {
       this.destroy()
       return false
     }
     try {
       const taken = this.#parser.read(scratch.subarray(0, count))
-      if (this.#current !== current) return true
-      if (this.#parser.done) this.#finish(taken < count)
-      else this.#watch(current)
+      if (turn.isOver) return true
+      if (this.#parser.done) this.#finish(turn, taken < count)
+      else this.#watch(turn)
     } catch (error) {
-      this.abort(error instanceof Error ? error : new Error(String(error)))
+      turn.abort(asError(error))
     }
     return !this.#closed
   }
 
   /** `dirty`: something stands behind the answer. */
-  #finish(dirty: boolean): void {
-    const current = this.#current
-    if (!current) return
-    this.#current = null
+  #finish(turn: Turn, dirty: boolean): void {
+    const { handler } = turn.exchanged
+    turn.isOver = true
+    this.#turn = null
     this.#unwatch()
     const whole = this.#socket.writableLength === 0 && !this.#sending
     const reusable = this.#parser.keepAlive && whole && !dirty && !this.#socket.readableEnded
+    if (turn.paused) this.#socket.resume()
     // Before the handler: it may have the next request at hand.
-    if (this.paused) this.#socket.resume()
-    this.paused = false
-    if (reusable && !this.#socket.destroyed) {
-      this.idleSinceMs = this.#hooks.clock.monotonicMs()
-      this.#hooks.onIdle(this)
-    } else this.#socket.destroy()
-    current.handler.onResponseEnd?.(this, NO_TRAILERS)
+    if (reusable && this.usable) this.#hooks.onIdle(this)
+    else this.#socket.destroy()
+    try {
+      handler.onResponseEnd?.(turn, NO_TRAILERS)
+    } catch (error) {
+      handler.onResponseError?.(turn, asError(error))
+    }
   }
 
   /** One timer an answer, set anew only when it runs out. */
-  #watch({ idleMs }: Exchanged): void {
+  #watch(turn: Turn): void {
+    const { idleMs } = turn.exchanged
     if (idleMs === 0 || !this.#parser.inBody) return
     this.#lastByteMs = this.#hooks.clock.monotonicMs()
-    this.#cancelIdle ??= this.#hooks.clock.after(idleMs, () => this.#checkIdle(idleMs))
+    this.#cancelIdle ??= this.#hooks.clock.after(idleMs, () => this.#checkIdle(turn))
   }
 
-  #checkIdle(idleMs: number): void {
+  #checkIdle(turn: Turn): void {
+    const { idleMs } = turn.exchanged
     const nowMs = this.#hooks.clock.monotonicMs()
     // Who does not read hears nothing: that is the client's silence.
-    const restMs = this.paused ? idleMs : this.#lastByteMs + idleMs - nowMs
+    const restMs = turn.paused ? idleMs : this.#lastByteMs + idleMs - nowMs
     if (restMs <= 0) {
-      return this.abort(new ConnectionError('BODY_TIMEOUT', `silent for ${idleMs} ms`))
+      return turn.abort(new ConnectionError('BODY_TIMEOUT', `silent for ${idleMs} ms`))
     }
-    this.#cancelIdle = this.#hooks.clock.after(restMs, () => this.#checkIdle(idleMs))
+    this.#cancelIdle = this.#hooks.clock.after(restMs, () => this.#checkIdle(turn))
   }
 
   #unwatch(): void {
@@ -258,12 +251,13 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
 
   /** The backend says nothing more. */
   #onEnd(): void {
-    if (!this.#current || this.#error) return void this.#socket.destroy()
+    const turn = this.#turn
+    if (!turn || this.#error) return void this.#socket.destroy()
     try {
       this.#parser.end()
-      this.#finish(true)
+      this.#finish(turn, true)
     } catch {
-      this.abort(new ConnectionError('CONNECTION_CLOSED', 'the backend closed the connection'))
+      turn.abort(new ConnectionError('CONNECTION_CLOSED', 'the backend closed the connection'))
     }
   }
 
@@ -278,10 +272,57 @@ export class Connection implements AnswerSink, Dispatcher.DispatchController {
   }
 
   #fail(error: Error): void {
-    const current = this.#current
-    if (!current) return
-    this.#current = null
+    const turn = this.#turn
+    if (!turn) return
+    this.#turn = null
+    turn.isOver = true
+    turn.reason ??= error
     this.#unwatch()
-    current.handler.onResponseError?.(this, error)
+    if (turn.paused) this.#socket.resume()
+    turn.exchanged.handler.onResponseError?.(turn, error)
   }
+}
+
+/**
+ * What a handler holds of its request: good for that request alone. A handler may write what it
+ * held back when its answer is over; by then the connection may be another's.
+ */
+class Turn implements Dispatcher.DispatchController {
+  readonly exchanged: Exchanged
+  readonly #connection: Connection
+  isOver = false
+  paused = false
+  reason: Error | null = null
+
+  constructor(connection: Connection, exchanged: Exchanged) {
+    this.#connection = connection
+    this.exchanged = exchanged
+  }
+
+  get aborted(): boolean {
+    return this.reason !== null
+  }
+
+  /** Ends the request by `onResponseError(reason)`. */
+  abort(reason: Error): void {
+    if (this.isOver) return
+    this.reason ??= reason
+    this.#connection.abort(reason)
+  }
+
+  pause(): void {
+    if (this.isOver) return
+    this.paused = true
+    this.#connection.pause()
+  }
+
+  resume(): void {
+    if (this.isOver) return
+    this.paused = false
+    this.#connection.resume()
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
