@@ -53,6 +53,8 @@ export interface Backing {
   readonly databaseUrl: string
   readonly busUrl: string
   readonly port: number
+  /** More of its environment, such as the fleet. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 export async function startControlPlane(backing: Backing): Promise<ControlPlane> {
@@ -68,6 +70,7 @@ export async function startControlPlane(backing: Backing): Promise<ControlPlane>
       SIGNALBOX_ADMIN_LISTEN: `127.0.0.1:${port}`,
       SIGNALBOX_ADMIN_TOKEN: token,
       SIGNALBOX_MASTER_KEY: randomBytes(32).toString('base64'),
+      ...backing.env,
     },
   })
   const pool = new Pool(`http://127.0.0.1:${port}`, {

@@ -15,12 +15,14 @@ export function missed({ value, most, least }: Figure): boolean {
   return (most !== undefined && !(value <= most)) || (least !== undefined && !(value >= least))
 }
 
-/** How large the log of the suite `control` is. */
+/** How large the log of the suites `control` and `fleet` is, and how long they take. */
 export interface Sizes {
   readonly backends: number
   readonly keys: number
   /** Of the run that looks for gaps and forks. */
   readonly revisions: number
+  /** For how long a fleet is changed. */
+  readonly seconds: number
 }
 
 /** Where and when something was measured; a figure without it says nothing. */

@@ -1,10 +1,11 @@
 // `npm run bench [-- SUITE ...] [--save-baseline NAME | --baseline NAME]
-// [--backends N] [--keys N] [--revisions N]`: see bench/README.md.
+// [--backends N] [--keys N] [--revisions N] [--seconds N]`: see bench/README.md.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { fleet } from './fleet.ts'
 import { control, revisions } from './control.ts'
 import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
@@ -15,9 +16,9 @@ import { smoke } from './smoke.ts'
 
 const SUITES: Readonly<Record<string, Suite>> = {
   ...{ smoke, control, revisions },
-  ...{ routing, probe, limits },
+  ...{ routing, probe, limits, fleet },
 }
-const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000 }
+const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000, seconds: 30 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
 const baselines = join(import.meta.dirname, 'baselines')
@@ -56,6 +57,7 @@ function readArguments() {
         backends: { type: 'string' },
         keys: { type: 'string' },
         revisions: { type: 'string' },
+        seconds: { type: 'string' },
       },
     })
     const { 'save-baseline': save, baseline: against } = values
