@@ -140,6 +140,8 @@ it('each other call works as its example shows', async () => {
 })
 
 it('each call on a release works as its example shows', async () => {
+  api.bus.sendHeartbeat(await api.heartbeat(0))
+  await eventually(async () => (await api.call('GET', 'fleet')).json.members.length > 0)
   const problems = await problemsOf('start_release')
   await eventually(async () => (await api.call('GET', 'releases')).json.items[0].verdict !== null)
   const { id } = (await api.call('GET', 'releases')).json.items[0]

@@ -60,7 +60,10 @@ function finishedOperation(operation: Operation, method: string, path: string): 
         }
       : {}),
     responses: mapValues(responses, (response, status) =>
-      finishedResponse(response as Json, status, { note, codes: codesOf(operation, status) }),
+      finishedResponse(response as Json, status, {
+        note,
+        codes: codesOf(operation, { status, method }),
+      }),
     ),
   }
 }
@@ -112,7 +115,10 @@ function withExample(parameter: { readonly name: string; readonly in: string }, 
 }
 
 /** The codes of the admin API that have this status, without those that cannot come up here. */
-function codesOf({ operationId, requestBody }: Operation, status: string): readonly RefusalCode[] {
+function codesOf(
+  { operationId, requestBody }: Operation,
+  { status, method }: { readonly status: string; readonly method: string },
+): readonly RefusalCode[] {
   const [verb = ''] = operationId.split('_')
   const plan = operationId === 'plan'
   const config = operationId === 'apply_config' || plan
@@ -120,7 +126,8 @@ function codesOf({ operationId, requestBody }: Operation, status: string): reado
   const steps = operationId === 'promote_release' || operationId === 'rollback_release'
   const many = config || starts || operationId === 'change' || operationId === 'rollback'
   const left = [
-    ...(requestBody || verb === 'delete' ? [] : OF_BODIES),
+    // Also a call that needs no body may come with one.
+    ...(method === 'GET' ? OF_BODIES : []),
     ...(requestBody || verb === 'delete' ? [] : OF_WRITES),
     ...(many || verb === 'delete' ? [] : OF_DELETES),
     ...(config ? [] : OF_CONFIG),

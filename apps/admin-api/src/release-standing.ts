@@ -82,11 +82,15 @@ export function standingOf(release: Release, tallies: ReleaseTallies, fleet: Fle
 function refusedBy({ id, load, nacks }: Heartbeat, { id: release, spec }: Release): string[] {
   const told = load?.release
   if (!told?.cohort || told.release !== release) return []
-  return nacks
-    .filter((nack) =>
-      spec.changes.some((one) => one.resource === nack.resource && one.id === nack.id),
-    )
-    .map((nack) => `${id}, ${nack.resource} ${nack.id}: ${nack.message}`)
+  return (
+    nacks
+      // A proxy of several workers may still tell what one of them refused before.
+      .filter((nack) => nack.revision > spec.base)
+      .filter((nack) =>
+        spec.changes.some((one) => one.resource === nack.resource && one.id === nack.id),
+      )
+      .map((nack) => `${id}, ${nack.resource} ${nack.id}: ${nack.message}`)
+  )
 }
 
 /** A release as the API answers it. What it replaced stays inside: the revision shows it. */

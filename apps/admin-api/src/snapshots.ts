@@ -72,8 +72,11 @@ export class Snapshots {
     // It has more than our log: whose tail is lost is settled elsewhere (publisher.ts).
     if (base?.ok && isOlder(head, base.value.head)) return head.revision
     const made = (base?.ok && (await this.#advance(base.value, head))) || (await this.#makeWhole())
-    if (base?.ok && isSame(made.head, base.value.head)) return made.head.revision
-    const outcome = await bus.publishManifest(signManifest(made, this.#deps.sign), there)
+    const { sign } = this.#deps
+    // One that a former key signed is signed anew: that key will be taken away.
+    const same = base?.ok && isSame(made.head, base.value.head) ? base.value : undefined
+    if (same && there?.signature === signManifest(same, sign).signature) return made.head.revision
+    const outcome = await bus.publishManifest(signManifest(made, sign), there)
     if (outcome.kind === 'stored') return made.head.revision
     // Another publisher was faster: it may have looked earlier, but not by more than this took.
     return base?.ok ? base.value.head.revision : 0

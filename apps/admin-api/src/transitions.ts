@@ -23,7 +23,7 @@ export class Transitions {
   readonly #dropped: Counter
   readonly #ends: readonly Cancel[]
   #waiting: Transition[] = []
-  #flushing: Promise<void> = Promise.resolve()
+  #flushing: Promise<void> | undefined
 
   constructor(deps: TransitionsDeps) {
     this.#deps = deps
@@ -42,6 +42,7 @@ export class Transitions {
 
   async stop(): Promise<void> {
     for (const end of this.#ends) end()
+    await this.#flushing
     await this.#flush()
   }
 
@@ -62,9 +63,12 @@ export class Transitions {
   }
 
   #flush(): Promise<void> {
+    // One at a time: what comes meanwhile waits, within its bound.
+    if (this.#flushing) return this.#flushing
     const transitions = this.#waiting
+    if (transitions.length === 0) return Promise.resolve()
     this.#waiting = []
-    if (transitions.length > 0) this.#flushing = this.#flushing.then(() => this.#write(transitions))
+    this.#flushing = this.#write(transitions).finally(() => (this.#flushing = undefined))
     return this.#flushing
   }
 

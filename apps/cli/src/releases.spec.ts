@@ -6,6 +6,8 @@ beforeEach(async () => {
   at = await startFixture()
   at.write('all.yaml', DOCUMENT)
   await at.run(['apply', '-f', 'all.yaml'])
+  // A share of proxies is one of those that are known.
+  at.connect().sendHeartbeat(await at.heartbeat(0))
   at.write('more.yaml', DOCUMENT.replace('127.0.0.1:8001', '127.0.0.1:9001'))
 })
 afterEach(() => at.end())

@@ -80,6 +80,19 @@ describe('a release that starts', () => {
     expect(second.ok || second.error.message).toContain(ID)
   })
 
+  it('is refused as a share of proxies that nobody knows, and so is its next share', () => {
+    const alone = (snapshot: Snapshot, plan: object) =>
+      decideStart(snapshot, draftsFor(snapshot, CHANGE), {
+        ...{ plan: releasePlan.parse(plan), actor: 'a', reason: 'r', at: AT, proxies: [] },
+      })
+    expect(codeOf(alone(now, {}))).toBe('validation_failed')
+    const labels = { stages: [{ labels: { canary: 'yes' } }, { percent: 50 }] }
+    const byLabel = committed(now, alone(now, labels))
+    const next = { ...step, stage: 0, proxies: [] }
+    expect(codeOf(decideAdvance(byLabel, { ...next, full: false }))).toBe('validation_failed')
+    expect(codeOf(decideAdvance(byLabel, { ...next, full: true }))).toBe('ok')
+  })
+
   it('is refused with what is not staged, and with nothing', () => {
     const key = { op: 'create', resource: 'key', id: 'k', spec: { hash: 'ab'.repeat(32) } } as const
     expect(codeOf(startOn(now, [...CHANGE, key]))).toBe('validation_failed')

@@ -51,11 +51,11 @@ export interface Starting {
 export function decideStart(now: Snapshot, drafts: readonly Draft[], starting: Starting): Decided {
   const open = openRelease(now)
   if (open) return err(stillOpen(open))
-  const refusal = notStaged(drafts) ?? shredding(now, drafts)
+  const { plan, actor, reason, at, proxies } = starting
+  const refusal = notStaged(drafts) ?? shredding(now, drafts) ?? ofNobody(plan.stages[0], proxies)
   if (refusal) return err(refusal)
   const base = now.head.revision
   const id = `release-${base + 1}`
-  const { plan, actor, reason, at, proxies } = starting
   const spec: ReleaseSpec = begun(
     {
       state: 'open',
@@ -144,6 +144,8 @@ export function decideAdvance(now: Snapshot, advancing: Advancing): Decided {
   const stage = spec.stage + 1
   if (full || stage >= spec.stages.length) return ok([ended(release, { state: 'promoted', why })])
   const { at, proxies } = advancing
+  const refusal = ofNobody(spec.stages[stage], proxies)
+  if (refusal) return err(refusal)
   return ok([updated(release, begun({ ...spec, stage, stageAt: at }, { id, proxies }))])
 }
 
@@ -208,6 +210,18 @@ function atStage(now: Snapshot, { id, stage }: AtStage): Result<Release | undefi
 }
 
 /** With the cohort of its stage told among the proxies that are live. */
+/** A share of proxies that are not known could be all of them, or none. */
+function ofNobody(
+  stage: { readonly percent?: number | undefined } | undefined,
+  proxies: readonly string[],
+): Refusal | undefined {
+  if (stage?.percent === undefined || proxies.length > 0) return undefined
+  return refuse(
+    'validation_failed',
+    'no live proxy is known here, so a share of them has no bound; wait for their heartbeats',
+  )
+}
+
 function begun(
   spec: ReleaseSpec,
   { id, proxies }: { readonly id: string; readonly proxies: readonly string[] },
