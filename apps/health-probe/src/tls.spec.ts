@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https'
 import { listen } from '@signalbox/host'
 import { createChecker } from './check.ts'
 import { backend, masterKey, ownOf, resourceOf, useProbe } from './probe-harness.ts'
-import { CERTIFICATE, KEY } from './tls-harness.ts'
+import { CERTIFICATE, KEY } from '@signalbox/testing'
 
 useProbe()
 

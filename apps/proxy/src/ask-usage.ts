@@ -4,6 +4,7 @@ import { type Operation, type UsageSieve } from '@signalbox/dialects'
 import { type Tokens } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
 import { type Edit, memberFirst } from './body-splice.ts'
+import { isReadableStream } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, type Passage } from './passage.ts'
 
@@ -77,11 +78,7 @@ class UsageTaken implements Dispatcher.DispatchHandler {
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
-    const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
-    this.#sifts =
-      status === 200 &&
-      type.toLowerCase().startsWith('text/event-stream') &&
-      encoding.toLowerCase() === 'identity'
+    this.#sifts = isReadableStream(status, headers)
     this.#relay.onResponseStart?.(controller, status, headers)
   }
 

@@ -8,12 +8,11 @@ import { type Placed } from './bag.ts'
 import { breakOff } from './break-off.ts'
 import { type Recorder } from './cache/recorder.ts'
 import { internal, NOT_CONNECTED, upstreamFailure } from './failures.ts'
-import { addResponseHeaders } from './headers.ts'
+import { addResponseHeaders, isReadableStream } from './headers.ts'
 import { type KeepAlive } from './keep-alive.ts'
 
 /** A longer answer than this is broken off: a new connection costs less. */
 const DISMISSED_BYTES_MAX = 65_536
-const EVENT_STREAM = 'text/event-stream'
 /** Of an error that is told in a stream. */
 const REFUSAL_BYTES_MAX = 65_536
 /** An answer that is not passed on is read so long, for its connection's sake. */
@@ -256,13 +255,6 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     this.#settled = true
     this.#options.finish(outcome)
   }
-}
-
-/** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
-function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
-  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
-  const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
-  return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
 }
 
 /** An answer that may say what it cost. */

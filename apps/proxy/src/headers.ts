@@ -30,6 +30,7 @@ const LIMIT_PREFIX = 'x-ratelimit-'
 const RESPONSE_PREFIXES = ['openai-', 'anthropic-', LIMIT_PREFIX]
 const REQUEST_ID_LENGTH_MAX = 128
 const RETRY_AFTER_S_MAX = 60
+const EVENT_STREAM = 'text/event-stream'
 const VISIBLE = /^[\x21-\x7e]+$/
 
 function allowed(name: string, names: ReadonlySet<string>, prefixes: readonly string[]): boolean {
@@ -78,4 +79,11 @@ function capped(retryAfter: string): string {
 export function saneRequestId(given: string | string[] | undefined): string | undefined {
   if (typeof given !== 'string' || given.length > REQUEST_ID_LENGTH_MAX) return undefined
   return VISIBLE.test(given) ? given : undefined
+}
+
+/** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
+export function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
+  const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
+  const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
+  return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
 }

@@ -3,9 +3,14 @@ import { once } from 'node:events'
 import { createSecureServer, type Http2SecureServer } from 'node:http2'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { fingerprint, seal } from '@signalbox/host'
-import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
+import {
+  CERTIFICATE,
+  eventually,
+  KEY,
+  type MockBackend,
+  startMockBackend,
+} from '@signalbox/testing'
 import { apply, base, chat, hello, masterKey, proxy, useProxy } from './proxy-harness.ts'
-import { CERTIFICATE, KEY } from './tls-harness.ts'
 
 useProxy()
 

@@ -3,13 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BusUnavailable, type UsageBatch } from '@signalbox/bus'
 import { createMetrics, silentLog } from '@signalbox/host'
-import {
-  decodeRecords,
-  type RequestRecord,
-  TOKENS_UNKNOWN,
-  USAGE_BYTES_MAX,
-} from '@signalbox/model'
+import { decodeRecords, USAGE_BYTES_MAX } from '@signalbox/model'
 import { eventually, manualClock } from '@signalbox/testing'
+import { record } from './record-harness.ts'
 import { Spool } from './spool.ts'
 import { FLUSH_MS, type Usage, UsageLane } from './usage.ts'
 import { WAITING_MAX } from './waiting-lines.ts'
@@ -19,20 +15,6 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'signalbox-usage-'))
 })
 afterEach(() => rmSync(dir, { recursive: true }))
-
-function record(id: string, more: Partial<RequestRecord> = {}): RequestRecord {
-  return {
-    ...{ id, requestId: id, atMs: 1, proxy: 'p', revision: 1, operation: 'chat', key: null },
-    ...{ model: 'm', route: 'm', status: 200, code: null, durationMs: 1, firstByteMs: 1 },
-    ...{
-      bytes: 1,
-      attempts: [],
-      tokens: TOKENS_UNKNOWN,
-      costUsd: null,
-      ...more,
-    },
-  }
-}
 
 /** A lane whose bus stores, or does not. */
 function world({ bytesMax = 1_000_000, boot = 'boot' } = {}) {

@@ -1,24 +1,6 @@
-import {
-  decodeRecords,
-  type RequestRecord,
-  TOKENS_UNKNOWN,
-  USAGE_BYTES_MAX,
-} from '@signalbox/model'
+import { decodeRecords, USAGE_BYTES_MAX } from '@signalbox/model'
+import { record } from './record-harness.ts'
 import { WAITING_MAX, WaitingLines } from './waiting-lines.ts'
-
-function record(id: string, more: Partial<RequestRecord> = {}): RequestRecord {
-  return {
-    ...{ id, requestId: id, atMs: 1, proxy: 'p', revision: 1, operation: 'chat', key: null },
-    ...{ model: 'm', route: 'm', status: 200, code: null, durationMs: 1, firstByteMs: 1 },
-    ...{
-      bytes: 1,
-      attempts: [],
-      tokens: TOKENS_UNKNOWN,
-      costUsd: null,
-      ...more,
-    },
-  }
-}
 
 const all = (lines: WaitingLines) => {
   const batches = []

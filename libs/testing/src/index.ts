@@ -1,3 +1,4 @@
+export * from './certificate.ts'
 export * from './eventually.ts'
 export * from './free-port.ts'
 export * from './manual-clock.ts'

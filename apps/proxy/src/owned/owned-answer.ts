@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher } from 'undici'
+import { isReadableStream } from '../headers.ts'
 import { type Passage } from '../passage.ts'
 import { type OwnedIds } from './owned-ids.ts'
 
@@ -44,7 +45,7 @@ class OwnedAnswer implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
     const isClear = status === 200 && encoding.toLowerCase() === 'identity'
-    if (isClear && type.toLowerCase().startsWith('text/event-stream')) this.#form = 'events'
+    if (isReadableStream(status, headers)) this.#form = 'events'
     else if (isClear && type.toLowerCase().startsWith('application/json')) this.#form = 'json'
     if (this.#form === 'json') this.#head = { status, headers }
     else this.#relay.onResponseStart?.(controller, status, headers)
