@@ -363,38 +363,3 @@ describe('documents', () => {
     expect(broken).toEqual([])
   })
 })
-
-describe('bundles', () => {
-  it('are where Nx puts back what it finds in its cache', () => {
-    for (const room of Object.keys(RULES).filter((one) => one.startsWith('apps/'))) {
-      const { nx } = JSON.parse(readFileSync(join(root, room, 'package.json'), 'utf8'))
-      const folder = room.replace('apps', 'dist')
-      expect(nx.targets.build.outputs).toEqual([`{workspaceRoot}/${folder}`])
-      expect(readdirSync(join(root, folder)).join()).toMatch(/\b(main\.js|index\.html)\b/)
-    }
-  })
-
-  it('the proxy and the probe hold no Nest, no Prisma and no Postgres client', () => {
-    const heavy = /^(@nestjs\/|@prisma\/|prisma$|pg$|pg-|fastify$|rxjs$)/
-    for (const app of ['proxy', 'health-probe']) {
-      const packages: Record<string, string[]> = JSON.parse(
-        readFileSync(join(root, 'dist', app, 'meta.json'), 'utf8'),
-      )
-      const all = Object.values(packages).flat()
-      expect(packages['main.js']).toContain('undici')
-      expect(all).toContain('@nats-io/jetstream')
-      expect(all.filter((name) => heavy.test(name))).toEqual([])
-    }
-  })
-
-  it('the proxy loads the NATS and Redis clients late, and of undici the pool alone', () => {
-    const meta = JSON.parse(readFileSync(join(root, 'dist/proxy/meta.json'), 'utf8'))
-    const late = /^@nats-io\/|^ioredis$/
-    expect(meta['main.js'].filter((name: string) => late.test(name))).toEqual([])
-    expect(Object.values(meta).flat()).toContain('ioredis')
-    const { sources } = JSON.parse(readFileSync(join(root, 'dist/proxy/main.js.map'), 'utf8'))
-    const has = (part: string) => sources.some((source: string) => source.includes(part))
-    expect(has('undici/lib/dispatcher/pool.js')).toBe(true)
-    expect(has('undici/lib/mock/')).toBe(false)
-  })
-})

@@ -37,6 +37,7 @@ const result = await build({
   legalComments: 'linked',
   metafile: true,
   logLevel: 'warning',
+  plugins: [httpByRequire(), leaveOut(/\/pushgateway$/), leaveOut(/^tdigest$/)],
   define: { 'process.env.SIGNALBOX_BUILD_VERSION': JSON.stringify(version) },
   // CommonJS packages inside an ES module ask for these three.
   banner: {
@@ -72,6 +73,43 @@ writeFileSync(
   join(root, 'dist', app, 'meta.json'),
   JSON.stringify(packagesIn(result.metafile), null, 2),
 )
+
+/**
+ * An import of node:http reads every name of it, and its WebSocket brings the fetch client of Node
+ * along: 13 MB of a process that asks for createServer. What is required reads only what it uses.
+ */
+function httpByRequire() {
+  const filter = /^(node:)?http$/
+  return {
+    name: 'http-by-require',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter }, ({ kind }) =>
+        kind === 'import-statement' ? { path: 'node:http', namespace: 'by-require' } : undefined,
+      )
+      onLoad({ filter, namespace: 'by-require' }, () => ({
+        contents: "module.exports = require('node:http')",
+        loader: 'js',
+      }))
+    },
+  }
+}
+
+/**
+ * Parts of prom-client that nobody here uses, and that it loads in any case: a push gateway with
+ * https, and the digest of its summaries.
+ */
+function leaveOut(filter) {
+  return {
+    name: `without ${filter}`,
+    setup({ onResolve, onLoad }) {
+      const namespace = `without ${filter}`
+      onResolve({ filter }, ({ importer }) =>
+        importer.includes('/prom-client/') ? { path: 'nothing', namespace } : undefined,
+      )
+      onLoad({ filter: /./, namespace }, () => ({ contents: 'module.exports = {}', loader: 'js' }))
+    },
+  }
+}
 
 /** Names of the packages in each output, for the test that a proxy holds no Nest, Prisma or pg. */
 function packagesIn(metafile) {

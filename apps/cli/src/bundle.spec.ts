@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { packagesAtStart } from '@signalbox/testing'
 import { DOCUMENT, type Fixture, startFixture, TOKENS } from './cli-harness.ts'
 
 const main = join(import.meta.dirname, '../../../dist/cli/main.js')
@@ -107,15 +108,6 @@ describe('the bundle', () => {
     )
     const all = new Set(Object.values(packages).flat())
     expect([...all].sort()).toEqual(['commander', 'smol-toml', 'yaml', 'zod'])
-    const first = new Set<string>()
-    const load = (file: string) => {
-      if (first.has(file)) return
-      first.add(file)
-      const text = readFileSync(join(folder, file), 'utf8')
-      for (const [, next] of text.matchAll(/(?:from|import)"\.\/(chunk-[A-Z0-9]+\.js)"/g))
-        load(next ?? '')
-    }
-    load('main.js')
-    expect([...first].flatMap((file) => packages[file] ?? [])).toEqual(['commander'])
+    expect(packagesAtStart(folder)).toEqual(['commander'])
   })
 })

@@ -2,8 +2,8 @@ import { upstreamOrigin } from '@signalbox/dialects'
 import { type Cancel, systemClock } from '@signalbox/host'
 import { type BackendSpec } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
-import Pool from 'undici/lib/dispatcher/pool.js'
 import { Client, KEEP_ALIVE_MS } from './h1/index.ts'
+import { LatePool } from './late-pool.ts'
 
 /** When the socket itself gives up. An attempt gives up sooner: connectMs of backend or policy. */
 const CONNECT_MS_MAX = 30_000
@@ -16,7 +16,7 @@ const HTTP_PORT = 80
  * it has connections, and the others wait here.
  */
 export class Upstream {
-  readonly #pool: Pool | Client
+  readonly #pool: LatePool | Client
   readonly #connections: number
   readonly #waiting = new Set<() => void>()
   #taken = 0
@@ -89,9 +89,9 @@ function openClient(spec: BackendSpec): Client {
   return new Client({ hostname: bare, port: Number(port || HTTP_PORT), host }, systemClock)
 }
 
-function openPool(spec: BackendSpec): Pool {
+function openPool(spec: BackendSpec): LatePool {
   const { verify, caPem, serverName } = spec.tls
-  return new Pool(upstreamOrigin(spec.url), {
+  return new LatePool(upstreamOrigin(spec.url), {
     connections: spec.limits.connections,
     pipelining: 1,
     allowH2: spec.http2 === 'auto' && spec.url.startsWith('https:'),

@@ -1,3 +1,4 @@
+export * from './bundle.ts'
 export * from './certificate.ts'
 export * from './eventually.ts'
 export * from './free-port.ts'

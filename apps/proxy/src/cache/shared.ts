@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { derive, type Log } from '@signalbox/host'
-import { type Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { decodeAnswer, encodeAnswer, type KeptAnswer } from './kept-answer.ts'
 
 const CONNECT_MS = 2_000

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { systemClock } from '@signalbox/host'
 import { eventually } from '@signalbox/testing'
 import type { Dispatcher } from 'undici'
-import Pool from 'undici/lib/dispatcher/pool.js'
+import { LatePool } from '../late-pool.ts'
 import { Client } from './client.ts'
 
 export const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
@@ -100,5 +100,5 @@ export const ended = (...all: Asked[]) => eventually(() => all.every((one) => on
 const host = () => `127.0.0.1:${world.port}`
 export const kinds = {
   ours: () => new Client({ hostname: '127.0.0.1', port: world.port, host: host() }, systemClock),
-  "undici's": () => new Pool(`http://${host()}`, { pipelining: 1 }),
+  "undici's": () => new LatePool(`http://${host()}`, { pipelining: 1 }),
 }

@@ -1,5 +1,4 @@
 import { type IncomingMessage, request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { type Duplex } from 'node:stream'
 import { upstreamOrigin } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
@@ -36,7 +35,10 @@ export function openUpstream(
 ): Promise<Opened> {
   return new Promise((resolve) => {
     const { verify, caPem, serverName } = spec.tls
-    const send = spec.url.startsWith('https:') ? httpsRequest : httpRequest
+    // Loaded when the first one is opened: most proxies never open one.
+    const send = spec.url.startsWith('https:')
+      ? process.getBuiltinModule('node:https').request
+      : httpRequest
     const asked = send(`${upstreamOrigin(spec.url)}${path}`, {
       headers: headers as string[],
       agent: false,

@@ -1,4 +1,4 @@
-import { type Msg } from '@nats-io/transport-node'
+import type { Msg } from '@nats-io/transport-node'
 import { type Clock, type Log } from '@signalbox/host'
 import {
   type Head,
@@ -23,7 +23,8 @@ import {
 } from '../bus.ts'
 import { belongs, requireFits, type StreamOwner } from '../stream-rules.ts'
 import { NatsLink } from './link.ts'
-import { connectionOptions, type NatsOptions } from './options.ts'
+import { connectionOptions } from './connection-options.ts'
+import { type NatsOptions } from './options.ts'
 import { dropSnapshot, getChunk, getManifest, putChunk, putManifest } from './snapshots.ts'
 import { openStream, publish, read } from './stream.ts'
 import { type Subjects, subjectsOf } from './subjects.ts'

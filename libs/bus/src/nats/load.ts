@@ -1,5 +1,5 @@
 import { type Bus } from '../bus.ts'
-import { type ConnectNatsOptions } from './connect.ts'
+import type { ConnectNatsOptions } from './connect.ts'
 
 /**
  * The bus over NATS JetStream. Loads the client first: a process that has its bus from another one

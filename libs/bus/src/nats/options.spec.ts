@@ -1,5 +1,5 @@
 import { ConfigError } from '@signalbox/host'
-import { connectionOptions, readNatsOptions } from './options.ts'
+import { readNatsOptions } from './options.ts'
 
 describe('readNatsOptions', () => {
   it('answers none where there is no URL', () => {
@@ -27,28 +27,4 @@ describe('readNatsOptions', () => {
       expect(() => readNatsOptions({ SIGNALBOX_NATS_URL: 's3cret' })).not.toThrow(/s3cret/)
     },
   )
-})
-
-describe('connectionOptions', () => {
-  it('takes servers and credentials from the URL', () => {
-    const options = connectionOptions({ url: 'nats://u%40x:p%3A@a:1,nats://[::1]:2' })
-    expect(options).toEqual({ servers: ['a:1', '[::1]:2'], user: 'u@x', pass: 'p:' })
-    expect(connectionOptions({ url: 'nats://token@a:1' })).toEqual({
-      servers: ['a:1'],
-      token: 'token',
-    })
-  })
-
-  it('uses TLS, verified, for tls:// and where a CA is given', () => {
-    expect(connectionOptions({ url: 'nats://a' }).tls).toBeUndefined()
-    expect(connectionOptions({ url: 'tls://a' }).tls).toEqual({})
-  })
-
-  it('stops the start for a file that cannot be read, naming the variable', () => {
-    const options = { url: 'nats://a', credentialsFile: '/does/not/exist' }
-    expect(() => connectionOptions(options)).toThrow(
-      'SIGNALBOX_NATS_CREDENTIALS_FILE: cannot read /does/not/exist (ENOENT)',
-    )
-    expect(() => connectionOptions({ url: 'nats://a', caFile: '/no' })).toThrow(/NATS_CA_FILE/)
-  })
 })

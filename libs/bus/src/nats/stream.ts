@@ -10,7 +10,7 @@ import {
   type StoredMsg,
   type StreamInfo,
 } from '@nats-io/jetstream'
-import { type NatsConnection } from '@nats-io/transport-node'
+import type { NatsConnection } from '@nats-io/transport-node'
 import { type Head, type RevisionMessage } from '@signalbox/model'
 import {
   BusUnavailable,
