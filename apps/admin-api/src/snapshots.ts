@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import {
   type Bus,
   links,
@@ -47,6 +47,8 @@ const REVISIONS_MAX = 2_048
 /** Changes in them: that many are held at once. */
 const CHANGES_MAX = 50_000
 const BATCH = 64
+/** A page that took longer is followed by a rest. */
+const LONG_MS = 5
 
 /**
  * Keeps a snapshot of the log on the bus. A new one is made of the one that is there: the chunks
@@ -82,21 +84,19 @@ export class Snapshots {
     return base?.ok ? base.value.head.revision : 0
   }
 
-  /** The manifest of all that there is now. */
+  /**
+   * The manifest of all that there is now. Nobody waits for it, and others write meanwhile: it
+   * rests for as long as it has worked.
+   */
   async #makeWhole(): Promise<Manifest> {
     const { store } = this.#deps
     const chunks: Chunk[] = []
-    let open: { readonly name: ResourceName; readonly resources: Resource[] } | undefined
     const head = await store.visitToPublish(async (name, resources) => {
-      if (open && open.name !== name) chunks.push(...(await this.#put(open.name, open.resources)))
-      if (open?.name !== name) open = { name, resources: [] }
-      open.resources.push(...resources)
-      const pieces = cutPieces(open.resources)
-      // The last one is not full yet.
-      const full = pieces.slice(0, -1).reduce((sum, { count }) => sum + count, 0)
-      chunks.push(...(await this.#put(name, open.resources.splice(0, full))))
+      const beginMs = performance.now()
+      chunks.push(...(await this.#put(name, resources)))
+      const workedMs = performance.now() - beginMs
+      if (workedMs > LONG_MS) await setTimeout(workedMs)
     })
-    if (open) chunks.push(...(await this.#put(open.name, open.resources)))
     return { head, schema: EVENT_SCHEMA, chunks }
   }
 
