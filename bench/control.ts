@@ -17,6 +17,7 @@ const CLIENTS = 8
 /** Commits of many clients: so many for each revision of the run that looks for gaps. */
 const COMMITS_A_REVISION = 0.3
 const SETTLE_MS = 60_000
+const SNAPSHOT_MS = 180_000
 const PULSE_MS = 10
 /** So many that one seldom comes twice in a row: that would be no change. */
 const WEIGHTS = 1_000
@@ -117,6 +118,8 @@ async function measureAll(
   stalls.forget()
   figures.push({ ...less('apply', (await apply(plane, sizes)) / 1_000, 's'), most: 10 })
   figures.push({ ...less('longest stall in it', stalls.longest(), 'ms'), most: 200 })
+  say('until there is a snapshot of it all')
+  figures.push(less('first snapshot, waited for', await snapshotMade(plane), 's'))
   say(`${CLIENTS} clients that change something all the time`)
   figures.push(...(await commitAll(plane, sizes, random)))
   await settled(plane)
@@ -150,6 +153,16 @@ async function settled(plane: ControlPlane): Promise<Figure> {
   }
   const seconds = (performance.now() - startMs) / 1_000
   return less('until the bus has it', lag === 0 ? seconds : NaN, 's')
+}
+
+/** Seconds until the first snapshot is there: it is made once, of all, beside what else is asked. */
+async function snapshotMade(plane: ControlPlane): Promise<number> {
+  const startMs = performance.now()
+  while ((await plane.metric('signalbox_snapshot_revision')) === 0) {
+    if (performance.now() - startMs > SNAPSHOT_MS) return NaN
+    await new Promise((resolve) => setTimeout(resolve, PULSE_MS))
+  }
+  return (performance.now() - startMs) / 1_000
 }
 
 type Pulse = ReturnType<typeof watchPulse>

@@ -58,6 +58,12 @@ class Loop implements Publisher {
   /** Where the stream ended when it was last looked at. */
   #reached = 0
   #snapshotAt: { revision: number; atMs: number } | null = null
+  #snapshotting: Promise<void> | null = null
+  /** How often the snapshot was lost with the stream beside it. */
+  #losses = 0
+  /** When one failed: the next one is not tried at once. */
+  #snapshotFailedAtMs = -Infinity
+  readonly #stopping = new AbortController()
   #head: Head | null = null
   /** Who says that it has come further than the log that we know. */
   #claims: Claims = NO_CLAIMS
@@ -74,6 +80,7 @@ class Loop implements Publisher {
     registerGauges(metrics, {
       head: () => this.#head?.revision ?? 0,
       published: () => this.#published?.revision ?? 0,
+      snapshot: () => this.#snapshotAt?.revision ?? 0,
     })
     this.#ends = [
       store.onAppend(() => this.#wake()),
@@ -81,6 +88,7 @@ class Loop implements Publisher {
       bus.onConnection((connected) => {
         this.#published = null
         this.#connection++
+        this.#snapshotFailedAtMs = -Infinity
         if (connected) this.#wake()
       }),
       clock.every(BEACON_MS, () => {
@@ -94,6 +102,8 @@ class Loop implements Publisher {
     for (const end of this.#ends) end()
     this.#cancelNext()
     this.#stopped = true
+    this.#stopping.abort()
+    await this.#snapshotting
     await this.#running
     // What was committed during the last turn.
     if (this.#failures === 0 && this.#deps.bus.connected()) await this.#turn()
@@ -164,7 +174,7 @@ class Loop implements Publisher {
     }
     this.#reached = published.revision
     if (connection === this.#connection) this.#published = published
-    await this.#publishSnapshot(published.revision)
+    this.#publishSnapshot(published.revision)
   }
 
   /**
@@ -211,11 +221,16 @@ class Loop implements Publisher {
     }
     this.#head = head
     // It lost what it had; the snapshot beside it may be gone as well.
-    if (end.revision < this.#reached) this.#snapshotAt = null
+    if (end.revision < this.#reached) this.#loseSnapshot()
     if (end.revision === 0 || (await this.#isOurs(end))) return end
     log.error({ revision: end.revision }, 'the stream is not a part of the log: rebuilding it')
-    this.#snapshotAt = null
+    this.#loseSnapshot()
     return bus.openStream({ ...head, rebuild: true })
+  }
+
+  #loseSnapshot(): void {
+    this.#snapshotAt = null
+    this.#losses++
   }
 
   async #isOurs(end: Head): Promise<boolean> {
@@ -223,14 +238,29 @@ class Loop implements Publisher {
     return message?.revision === end.revision && message.hash === end.hash
   }
 
-  async #publishSnapshot(revision: number): Promise<void> {
-    const { clock, snapshotRevisions = SNAPSHOT_REVISIONS } = this.#deps
+  /** Beside the turns: a large snapshot takes a minute, and revisions do not wait for it. */
+  #publishSnapshot(revision: number): void {
+    const { clock, log, snapshotRevisions = SNAPSHOT_REVISIONS } = this.#deps
+    if (this.#snapshotting || this.#stopped) return
     const before = this.#snapshotAt
-    const ageMs = before ? clock.monotonicMs() - before.atMs : Infinity
+    const nowMs = clock.monotonicMs()
+    const ageMs = before ? nowMs - before.atMs : Infinity
     const since = before ? revision - before.revision : Infinity
     if (since < snapshotRevisions && (since === 0 || ageMs < SNAPSHOT_MS)) return
-    const at = await this.#snapshots.publish()
-    this.#snapshotAt = { revision: at, atMs: clock.monotonicMs() }
+    if (nowMs - this.#snapshotFailedAtMs < BACKOFF_MAX_MS) return
+    const losses = this.#losses
+    this.#snapshotting = this.#snapshots
+      .publish(this.#stopping.signal)
+      .then((at) => {
+        // One that was begun on a stream that was lost since is lost as well, perhaps.
+        if (losses === this.#losses) this.#snapshotAt = { revision: at, atMs: clock.monotonicMs() }
+      })
+      .catch((error: unknown) => {
+        this.#snapshotFailedAtMs = clock.monotonicMs()
+        const cause = error instanceof Error ? error.message : 'unknown'
+        if (!this.#stopped) log.warn({ cause }, 'no snapshot was made')
+      })
+      .finally(() => (this.#snapshotting = null))
   }
 }
 
@@ -242,11 +272,12 @@ function isAhead(one: Head, other: Head): boolean {
 
 function registerGauges(
   metrics: Metrics,
-  read: { readonly head: () => number; readonly published: () => number },
+  read: Readonly<Record<'head' | 'published' | 'snapshot', () => number>>,
 ): void {
   const gauge = gaugesOf(metrics)
   gauge('signalbox_log_head_revision', 'Newest revision of the log', read.head)
   gauge('signalbox_publisher_lag_revisions', 'Revisions that the bus does not have yet', () =>
     Math.max(0, read.head() - read.published()),
   )
+  gauge('signalbox_snapshot_revision', 'Revision of the snapshot made last', read.snapshot)
 }

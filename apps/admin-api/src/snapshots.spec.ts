@@ -32,7 +32,10 @@ beforeEach(() => {
 })
 
 const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) }
-const snapshots = () => new Snapshots({ store: at.store, bus, log, sign, trusts })
+const rest = () => ({ bus, clock: systemClock, log, sign, trusts })
+const snapshots = () => new Snapshots({ store: at.store, ...rest() })
+/** Nobody stops it. */
+const going = new AbortController().signal
 const taken = () => takeSnapshot({ bus, trusts, log: silentLog })
 
 async function write(store: Store, drafts: readonly Draft[]): Promise<void> {
@@ -62,33 +65,33 @@ function backends(from: number, count: number): readonly Draft[] {
 it('are all that the log says, page by page; then what was changed, and no more', async () => {
   await write(at.store, backends(0, 2_600))
   await at.add('first')
-  expect(await snapshots().publish()).toBe(2)
+  expect(await snapshots().publish(going)).toBe(2)
   expect(await taken()).toEqual(await at.store.snapshot())
   const whole = chunksPut
   expect(whole).toBeGreaterThan(2)
   await at.call('PATCH', 'backends/b-001500', { body: { spec: { weight: 7 } } })
   await at.call('DELETE', 'backends/b-000001')
   await write(at.store, backends(2_600, 1_300))
-  expect(await snapshots().publish()).toBe(5)
+  expect(await snapshots().publish(going)).toBe(5)
   expect(await taken()).toEqual(await at.store.snapshot())
   expect(chunksPut - whole).toBeLessThan(whole + 2)
   chunksPut = 0
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 7 } } })
-  expect(await snapshots().publish()).toBe(6)
+  expect(await snapshots().publish(going)).toBe(6)
   expect(chunksPut).toBeLessThanOrEqual(2)
   expect(await taken()).toEqual(await at.store.snapshot())
   chunksPut = 0
-  expect(await snapshots().publish()).toBe(6)
+  expect(await snapshots().publish(going)).toBe(6)
   expect(chunksPut).toBe(0)
   expect(warnings).toEqual([])
 })
 
 it('are made anew where a chunk of the one before is gone, and say so', async () => {
-  const before = await snapshots().publish()
+  const before = await snapshots().publish(going)
   const missing = bus.snapshotChunk.bind(bus)
   bus.snapshotChunk = () => Promise.resolve(null)
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 3 } } })
-  expect(await snapshots().publish()).toBe(before + 1)
+  expect(await snapshots().publish(going)).toBe(before + 1)
   bus.snapshotChunk = missing
   expect(await taken()).toEqual(await at.store.snapshot())
   expect(warnings).toEqual([{ problem: expect.stringMatching(/the bus does not have it/) }])
@@ -96,9 +99,9 @@ it('are made anew where a chunk of the one before is gone, and say so', async ()
 
 it('replace one that another key has signed, and one of a history that was lost', async () => {
   const other = manifestSigner({ ...CONFIG, masterKey: Buffer.alloc(32, 9) })
-  await new Snapshots({ store: at.store, bus, log, sign: other, trusts }).publish()
+  await new Snapshots({ store: at.store, ...rest(), sign: other }).publish(going)
   expect(await taken()).toBeNull()
-  await snapshots().publish()
+  await snapshots().publish(going)
   expect(warnings).toEqual([{ problem: 'it is not signed with a key of this fleet' }])
   // Of the same number, with another hash: the log lost its tail and went on.
   const now = await at.store.head()
@@ -110,20 +113,28 @@ it('replace one that another key has signed, and one of a history that was lost'
   }
   await new Snapshots({
     store: { ...store, visitToPublish: visited },
-    ...{ bus, log, sign, trusts },
-  }).publish()
+    ...rest(),
+  }).publish(going)
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 4 } } })
-  await snapshots().publish()
+  await snapshots().publish(going)
   expect(await taken()).toEqual(await at.store.snapshot())
 })
 
 it('are left alone by who knows less than they say', async () => {
-  await snapshots().publish()
+  await snapshots().publish(going)
   const signed = await bus.latestManifest()
   const manifest = decodeManifest(signed?.text ?? '')
   expect(manifest.ok).toBe(true)
   const now = await at.store.head()
   const store = { ...at.store, head: () => Promise.resolve({ ...now, revision: 1 }) }
-  expect(await new Snapshots({ store, bus, log, sign, trusts }).publish()).toBe(1)
+  expect(await new Snapshots({ store, ...rest() }).publish(going)).toBe(1)
   expect(await bus.latestManifest()).toEqual(signed)
+})
+
+it('ends between two pages when it is told to', async () => {
+  const stop = new AbortController()
+  const made = snapshots().publish(stop.signal)
+  stop.abort(new Error('enough'))
+  await expect(made).rejects.toThrow('enough')
+  expect(await bus.latestManifest()).toBeNull()
 })

@@ -1,4 +1,4 @@
-import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import {
   type Bus,
   links,
@@ -11,7 +11,7 @@ import {
   textOf,
   type Trusts,
 } from '@signalbox/bus'
-import { type Log, sha256 } from '@signalbox/host'
+import { type Clock, type Log, sha256 } from '@signalbox/host'
 import {
   type Chunk,
   chunkIndex,
@@ -32,6 +32,7 @@ import { type Store } from '@signalbox/store'
 export interface SnapshotsDeps {
   readonly store: Pick<Store, 'head' | 'toPublish' | 'visitToPublish'>
   readonly bus: Bus
+  readonly clock: Clock
   readonly log: Log
   readonly sign: Sign
   readonly trusts: Trusts
@@ -63,8 +64,11 @@ export class Snapshots {
     this.#deps = deps
   }
 
-  /** The revision of the snapshot on the bus, which has at least what was published by now. */
-  async publish(): Promise<number> {
+  /**
+   * The revision of the snapshot on the bus, which has at least what was published by now. Takes its
+   * time where all is read: throws the signal's reason between two pages.
+   */
+  async publish(signal: AbortSignal): Promise<number> {
     const { bus, store, log } = this.#deps
     const there = await bus.latestManifest()
     const base = there && openManifest(there, this.#deps.trusts)
@@ -73,7 +77,8 @@ export class Snapshots {
     if (head.revision === 0) return 0
     // It has more than our log: whose tail is lost is settled elsewhere (publisher.ts).
     if (base?.ok && isOlder(head, base.value.head)) return head.revision
-    const made = (base?.ok && (await this.#advance(base.value, head))) || (await this.#makeWhole())
+    const made =
+      (base?.ok && (await this.#advance(base.value, head))) || (await this.#makeWhole(signal))
     const { sign } = this.#deps
     // One that a former key signed is signed anew: that key will be taken away.
     const same = base?.ok && isSame(made.head, base.value.head) ? base.value : undefined
@@ -88,14 +93,15 @@ export class Snapshots {
    * The manifest of all that there is now. Nobody waits for it, and others write meanwhile: it
    * rests for as long as it has worked.
    */
-  async #makeWhole(): Promise<Manifest> {
-    const { store } = this.#deps
+  async #makeWhole(signal: AbortSignal): Promise<Manifest> {
+    const { store, clock } = this.#deps
     const chunks: Chunk[] = []
     const head = await store.visitToPublish(async (name, resources) => {
-      const beginMs = performance.now()
+      signal.throwIfAborted()
+      const beginMs = clock.monotonicMs()
       chunks.push(...(await this.#put(name, resources)))
-      const workedMs = performance.now() - beginMs
-      if (workedMs > LONG_MS) await setTimeout(workedMs)
+      const workedMs = clock.monotonicMs() - beginMs
+      if (workedMs > LONG_MS) await new Promise<void>((rested) => clock.after(workedMs, rested))
     })
     return { head, schema: EVENT_SCHEMA, chunks }
   }
