@@ -10,6 +10,7 @@ import { control, revisions } from './control.ts'
 import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
 import { limits } from './limits.ts'
+import { performanceSuite } from './performance.ts'
 import { probe } from './probe.ts'
 import { routing } from './routing.ts'
 import { smoke } from './smoke.ts'
@@ -17,6 +18,7 @@ import { smoke } from './smoke.ts'
 const SUITES: Readonly<Record<string, Suite>> = {
   ...{ smoke, control, revisions },
   ...{ routing, probe, limits, fleet },
+  performance: performanceSuite,
 }
 const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000, seconds: 30 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
