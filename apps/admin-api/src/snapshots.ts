@@ -65,8 +65,8 @@ export class Snapshots {
   }
 
   /**
-   * The revision of the snapshot on the bus, which has at least what was published by now. Takes its
-   * time where all is read: throws the signal's reason between two pages.
+   * The revision of the snapshot on the bus, which has at least what was published by now. Takes
+   * its time where all is read: throws the signal's reason between two pages.
    */
   async publish(signal: AbortSignal): Promise<number> {
     const { bus, store, log } = this.#deps
