@@ -1,13 +1,10 @@
-import { ask, ended, useWorld, world } from './h1/client-harness.ts'
-import { LatePool } from './late-pool.ts'
+import { ask, ended, openLate, useWorld, world } from './h1/client-harness.ts'
 
 useWorld()
 
 describe('the pool that is loaded when it is needed', () => {
-  const open = () => new LatePool(`http://127.0.0.1:${world.port}`, { connections: 2 })
-
   it('answers what was asked before it was there, and ends after that', async () => {
-    const pool = open()
+    const pool = openLate(2)
     expect(pool.stats).toEqual({ connected: 0, free: 0 })
     const asked = [ask(pool), ask(pool)]
     const closed = pool.close()
@@ -17,7 +14,7 @@ describe('the pool that is loaded when it is needed', () => {
   })
 
   it('breaks off what was asked before it was there, when it is destroyed', async () => {
-    const pool = open()
+    const pool = openLate(2)
     const asked = ask(pool)
     await pool.destroy()
     await ended(asked)

@@ -112,8 +112,10 @@ export function refreshEligible(live: Live): void {
 }
 
 function upstreamKeyOf(spec: BackendSpec, secret: string | undefined): string {
-  const { kind, url, tls, http2, limits } = spec
-  return JSON.stringify([kind, url, tls, http2, limits.connections, secret])
+  const { kind, url, tls, http2, timeouts } = spec
+  const { connections, idleConnections } = spec.limits
+  const keeping = [connections, idleConnections, timeouts.idleConnectionMs]
+  return JSON.stringify([kind, url, tls, http2, keeping, secret])
 }
 
 function headersOf(traits: KindTraits, secret: string | undefined): Live['headers'] {

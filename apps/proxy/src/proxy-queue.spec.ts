@@ -110,3 +110,40 @@ describe('a client that leaves', () => {
 })
 
 const metrics = async () => (await fetch(`${base}/metrics`)).text()
+
+describe('unused connections', () => {
+  const idle = () => {
+    const [live] = proxy.configuration.backends()
+    return live?.upstream.stats().idle
+  }
+  const three = async () => {
+    const before = backend.requests.length
+    backend.holdEvents()
+    const asked = [1, 2, 3].map((n) => numbered(n))
+    await backend.requested(before + 3)
+    backend.release()
+    expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200])
+  }
+
+  it('are kept up to limits.idleConnections, and a change of that holds at once', async () => {
+    const keeping = (idleConnections: number) => ({
+      ...spec(),
+      limits: { connections: 5, idleConnections },
+      timeouts: { idleConnectionMs: '1h' },
+    })
+    await apply('backend', 'b1', keeping(1))
+    await three()
+    await eventually(() => idle() === 1)
+    await apply('backend', 'b1', keeping(2))
+    await three()
+    await eventually(() => idle() === 2)
+  })
+
+  it('are closed after timeouts.idleConnectionMs', async () => {
+    await apply('backend', 'b1', { ...spec(), timeouts: { idleConnectionMs: 1 } })
+    expect((await numbered(1)).status).toBe(200)
+    await eventually(() => idle() === 0)
+    expect((await numbered(2)).status).toBe(200)
+    expect(backend.connections.total).toBe(2)
+  })
+})

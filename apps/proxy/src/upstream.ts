@@ -2,7 +2,7 @@ import { upstreamOrigin } from '@signalbox/dialects'
 import { type Cancel, systemClock } from '@signalbox/host'
 import { type BackendSpec } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
-import { Client, KEEP_ALIVE_MS } from './h1/index.ts'
+import { Client, KEEP_ALIVE_MS, type Keeping } from './h1/index.ts'
 import { LatePool } from './late-pool.ts'
 
 /** When the socket itself gives up. An attempt gives up sooner: connectMs of backend or policy. */
@@ -24,7 +24,9 @@ export class Upstream {
 
   constructor(spec: BackendSpec) {
     this.#connections = spec.limits.connections
-    this.#pool = spec.url.startsWith('http:') ? openClient(spec) : openPool(spec)
+    const plain = spec.url.startsWith('http:')
+    const keeping = keepingOf(spec)
+    this.#pool = plain ? openClient(spec, keeping) : openPool(spec, keeping)
   }
 
   /**
@@ -53,6 +55,8 @@ export class Upstream {
     const [next] = this.#waiting
     if (next === undefined) {
       this.#taken--
+      // Our own client keeps to its bound itself.
+      if (this.#pool instanceof LatePool) this.#pool.freed()
     } else {
       this.#waiting.delete(next)
       next()
@@ -82,25 +86,33 @@ export class Upstream {
   }
 }
 
-/** Plain HTTP/1.1 is ours: it costs half. TLS and HTTP/2 are undici's. */
-function openClient(spec: BackendSpec): Client {
-  const { hostname, port, host } = new URL(upstreamOrigin(spec.url))
-  const bare = hostname.replace(/^\[|\]$/g, '')
-  return new Client({ hostname: bare, port: Number(port || HTTP_PORT), host }, systemClock)
+function keepingOf({ limits, timeouts }: BackendSpec): Keeping {
+  return {
+    idleMax: limits.idleConnections,
+    idleMs: timeouts.idleConnectionMs ?? KEEP_ALIVE_MS,
+  }
 }
 
-function openPool(spec: BackendSpec): LatePool {
+/** Plain HTTP/1.1 is ours: it costs half. TLS and HTTP/2 are undici's. */
+function openClient(spec: BackendSpec, keeping: Keeping): Client {
+  const { hostname, port, host } = new URL(upstreamOrigin(spec.url))
+  const bare = hostname.replace(/^\[|\]$/g, '')
+  return new Client({ hostname: bare, port: Number(port || HTTP_PORT), host }, systemClock, keeping)
+}
+
+function openPool(spec: BackendSpec, { idleMs, idleMax }: Keeping): LatePool {
   const { verify, caPem, serverName } = spec.tls
-  return new LatePool(upstreamOrigin(spec.url), {
+  const options = {
     connections: spec.limits.connections,
     pipelining: 1,
     allowH2: spec.http2 === 'auto' && spec.url.startsWith('https:'),
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: idleMs,
     connect: {
       timeout: CONNECT_MS_MAX,
       rejectUnauthorized: verify,
       ...(caPem === undefined ? {} : { ca: caPem }),
       ...(serverName === undefined ? {} : { servername: serverName }),
     },
-  })
+  }
+  return new LatePool(upstreamOrigin(spec.url), options, { idleMax, clock: systemClock })
 }

@@ -65,6 +65,8 @@ export function sealedOf({
 
 const limits = strict({
   connections: z.int().min(1).max(10_000).default(500),
+  /** Of them, how many are kept that nobody has used for a second; others are closed. */
+  idleConnections: z.int().min(0).max(10_000).default(100),
   pending: z.int().min(0).max(100_000).default(1000),
   concurrency: z.int().min(1).max(100_000).optional(),
   /** Of the whole fleet, unlike the others: a backend over them is passed by. */
@@ -77,6 +79,8 @@ const timeouts = strict({
   connectMs: durationMs.optional(),
   firstByteMs: durationMs.optional(),
   idleMs: durationMs.optional(),
+  /** How long a connection is kept for the next request; where absent, KEEP_ALIVE_MS of h1. */
+  idleConnectionMs: durationMs.optional(),
 })
 
 const health = strict({

@@ -20,8 +20,11 @@ export interface Event {
 /** What decide() answers: an event before the log has numbered it. */
 export type Draft = Omit<Event, 'position' | 'schema'>
 
-/** 2: secrets, labels of all that people make, more settings. 3: releases, more of policies. */
-export const EVENT_SCHEMA = 3
+/**
+ * 2: secrets, labels of all that people make, more settings. 3: releases, more of policies.
+ * 4: idle connections of backends.
+ */
+export const EVENT_SCHEMA = 4
 
 export const SOURCES = ['api', 'cli', 'console', 'import', 'rollback', 'system'] as const
 export type Source = (typeof SOURCES)[number]

@@ -20,7 +20,7 @@ describe('parseSpec', () => {
         weight: 1,
         enabled: true,
         labels: {},
-        limits: { connections: 500, pending: 1000 },
+        limits: { connections: 500, idleConnections: 100, pending: 1000 },
         timeouts: {},
         health: {
           enabled: true,

@@ -1,11 +1,11 @@
 // A backend by hand, and requests to it through one client or the other.
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { systemClock } from '@signalbox/host'
+import { type Clock, systemClock } from '@signalbox/host'
 import { eventually } from '@signalbox/testing'
 import type { Dispatcher } from 'undici'
 import { LatePool } from '../late-pool.ts'
-import { Client } from './client.ts'
+import { Client, KEEP_ALIVE_MS } from './client.ts'
 
 export const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
 
@@ -98,7 +98,14 @@ export function ask(
 export const ended = (...all: Asked[]) => eventually(() => all.every((one) => one.ended > 0))
 
 const host = () => `127.0.0.1:${world.port}`
+export const KEEPING = { idleMax: 100, idleMs: KEEP_ALIVE_MS }
+export const openOurs = (clock: Clock, keeping = KEEPING) =>
+  new Client({ hostname: '127.0.0.1', port: world.port, host: host() }, clock, keeping)
+export const openLate = (connections: number | null = null) => {
+  const options = { pipelining: 1, connections }
+  return new LatePool(`http://${host()}`, options, { idleMax: 100, clock: systemClock })
+}
 export const kinds = {
-  ours: () => new Client({ hostname: '127.0.0.1', port: world.port, host: host() }, systemClock),
-  "undici's": () => new LatePool(`http://${host()}`, { pipelining: 1 }),
+  ours: () => openOurs(systemClock),
+  "undici's": () => openLate(),
 }

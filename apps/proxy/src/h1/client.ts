@@ -9,8 +9,16 @@ import { Connection, ConnectionError, type Exchanged, type Origin } from './conn
 export const KEEP_ALIVE_MS = 4_000
 /** The backend's own word is taken with this much less. */
 const KEEP_ALIVE_MARGIN_MS = 1_000
+/** How often unused connections are looked at: one over the bound may stay for as long. */
 const SWEEP_MS = 1_000
 const MS_PER_S = 1_000
+
+export interface Keeping {
+  /** How many unused connections are kept. */
+  readonly idleMax: number
+  /** And each for how long; the backend's own word is taken where it is shorter. */
+  readonly idleMs: number
+}
 
 export interface ClientStats {
   readonly connected: number
@@ -25,16 +33,19 @@ export interface ClientStats {
 export class Client {
   readonly #origin: Origin
   readonly #clock: Clock
+  readonly #keeping: Keeping
   readonly #all = new Set<Connection>()
+  /** The one that was used last stands last. */
   readonly #free: Connection[] = []
   readonly #waiting: Exchanged[] = []
   #connecting = 0
   #closing = false
   #cancelSweep: Cancel | null = null
 
-  constructor(origin: Origin, clock: Clock) {
+  constructor(origin: Origin, clock: Clock, keeping: Keeping) {
     this.#origin = origin
     this.#clock = clock
+    this.#keeping = keeping
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
@@ -116,13 +127,19 @@ export class Client {
 
   #isStale({ idleSinceMs, keepAliveS }: Connection): boolean {
     const said = keepAliveS === null ? Infinity : keepAliveS * MS_PER_S - KEEP_ALIVE_MARGIN_MS
-    return this.#clock.monotonicMs() - idleSinceMs >= Math.min(KEEP_ALIVE_MS, said)
+    return this.#clock.monotonicMs() - idleSinceMs >= Math.min(this.#keeping.idleMs, said)
+  }
+
+  /** Over the bound, and not only since a moment: between two requests all are unused. */
+  #isExtra({ idleSinceMs }: Connection, at: number): boolean {
+    const over = this.#free.length - this.#keeping.idleMax
+    return at < over && this.#clock.monotonicMs() - idleSinceMs >= SWEEP_MS
   }
 
   #sweep(): void {
     this.#cancelSweep = null
-    const stale = this.#free.filter((one) => this.#isStale(one))
-    for (const connection of stale) {
+    const done = this.#free.filter((one, at) => this.#isStale(one) || this.#isExtra(one, at))
+    for (const connection of done) {
       this.#free.splice(this.#free.indexOf(connection), 1)
       connection.destroy()
     }

@@ -1,7 +1,7 @@
 import { eventually, manualClock } from '@signalbox/testing'
 import type { Dispatcher } from 'undici'
 import { Client } from './client.ts'
-import { ask, ended, kinds, OK, useWorld, world } from './client-harness.ts'
+import { ask, ended, KEEPING, kinds, OK, openOurs, useWorld, world } from './client-harness.ts'
 
 useWorld()
 
@@ -55,7 +55,7 @@ describe('only our own client', () => {
 
   it('ends an answer that falls silent, to the millisecond, and no sooner', async () => {
     const clock = manualClock()
-    const client = new Client({ hostname: '127.0.0.1', port: world.port, host: 'h' }, clock)
+    const client = openOurs(clock)
     world.serve = (socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab')
     const asked = ask(client, { idleMs: 300 })
     await eventually(() => asked.body === 'ab')
@@ -73,7 +73,7 @@ describe('only our own client', () => {
 
   it('lets idle connections go after four seconds, or sooner where the backend says so', async () => {
     const clock = manualClock()
-    const client = new Client({ hostname: '127.0.0.1', port: world.port, host: 'h' }, clock)
+    const client = openOurs(clock)
     const first = ask(client)
     await ended(first)
     clock.advance(3_999)
@@ -93,10 +93,34 @@ describe('only our own client', () => {
     await eventually(() => clock.pending() === 0 && client.stats.connected === 0)
   })
 
+  it('keeps as many idle connections as it may, those that were used last', async () => {
+    const clock = manualClock()
+    const client = openOurs(clock, { idleMax: 2, idleMs: 60_000 })
+    let answer: (() => void)[] = []
+    world.serve = (socket) => answer.push(() => socket.write(OK))
+    const all = Array.from({ length: 5 }, () => ask(client))
+    await eventually(() => answer.length === 5)
+    for (const one of answer) one()
+    await ended(...all)
+    // Between two requests all are unused: for a second that is not too many.
+    clock.advance(999)
+    expect(client.stats).toEqual({ connected: 5, free: 5 })
+    clock.advance(1)
+    await eventually(() => client.stats.connected === 2)
+    answer = []
+    await ended(...[ask(client)].map((one) => (void eventually(() => answer[0]?.()), one)))
+    clock.advance(30_000)
+    expect(client.stats).toEqual({ connected: 2, free: 2 })
+    expect(world.sockets).toHaveLength(5)
+    clock.advance(31_000)
+    await eventually(() => client.stats.connected === 0 && clock.pending() === 0)
+    client.destroy()
+  })
+
   it('gives up a connection that does not come about, after thirty seconds', async () => {
     const clock = manualClock()
     // Nobody answers from a documentation address; where there is no route at all, that is said.
-    const client = new Client({ hostname: '192.0.2.1', port: 9, host: 'h' }, clock)
+    const client = new Client({ hostname: '192.0.2.1', port: 9, host: 'h' }, clock, KEEPING)
     const asked = ask(client)
     clock.advance(30_000)
     await ended(asked)
@@ -106,7 +130,7 @@ describe('only our own client', () => {
 
   it('serves what is under way when it is closed, and then nothing is left', async () => {
     const clock = manualClock()
-    const client = new Client({ hostname: '127.0.0.1', port: world.port, host: 'h' }, clock)
+    const client = openOurs(clock)
     let answer = () => {}
     world.serve = (socket) => (answer = () => socket.write(OK))
     const asked = ask(client)

@@ -34,10 +34,11 @@ describe('shareOf', () => {
 
 describe('shareSnapshot', () => {
   it('divides the limits of backends and leaves all else as it is', () => {
-    const whole = withLimits({ connections: 9, pending: 0, concurrency: 1 })
+    const whole = withLimits({ connections: 9, idleConnections: 8, pending: 0, concurrency: 1 })
     const shared = shareSnapshot(whole, 4)
-    expect(limitsOf(shared)).toEqual({ connections: 2, pending: 0, concurrency: 1 })
-    expect(limitsOf(shared, 'b2')).toEqual({ connections: 125, pending: 250 })
+    const one = { connections: 2, idleConnections: 2, pending: 0, concurrency: 1 }
+    expect(limitsOf(shared)).toEqual(one)
+    expect(limitsOf(shared, 'b2')).toEqual({ connections: 125, idleConnections: 25, pending: 250 })
     expect(shared.routes).toBe(whole.routes)
     expect(shareSnapshot(whole, 1)).toEqual(whole)
   })

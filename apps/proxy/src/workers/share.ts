@@ -36,10 +36,11 @@ export function shareSnapshot(snapshot: Snapshot, workers: number): Snapshot {
 function shareResource(name: ResourceName, resource: Resource, workers: number): Resource {
   if (name !== 'backend') return resource
   const spec = resource.spec as BackendSpec
-  const { connections, pending, concurrency } = spec.limits
+  const { connections, idleConnections, pending, concurrency } = spec.limits
   const limits = {
     ...spec.limits,
     connections: shareOf(connections, workers),
+    idleConnections: shareOf(idleConnections, workers),
     pending: shareOf(pending, workers),
     ...(concurrency === undefined ? {} : { concurrency: shareOf(concurrency, workers) }),
   }
