@@ -43,6 +43,19 @@ backends:
     expect(unmapped.map(({ path }) => path)).toEqual(['server.keepalive_timeout'])
   })
 
+  it('may have several addresses, and a socket beside them', () => {
+    const { env, unmapped } = read(
+      "server: {bind_address: ['127.0.0.1:9090', '[::1]:9090'], socket_path: /run/s.sock}\n",
+    )
+    expect(env).toEqual({ SIGNALBOX_PROXY_LISTEN: '127.0.0.1:9090,[::1]:9090,unix:/run/s.sock' })
+    expect(unmapped).toEqual([])
+    const wrong = read('server: {bind_address: [3]}\n')
+    expect([wrong.env, wrong.unmapped.map(({ path }) => path)]).toEqual([
+      {},
+      ['server.bind_address.0'],
+    ])
+  })
+
   it.each(['high-throughput', 'low-latency', 'low-memory'])('loads the profile %s', (name) => {
     const { env } = readConfigFile(join(profiles, `config-${name}.yaml`), {})
     expect(env).toEqual(

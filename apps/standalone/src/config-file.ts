@@ -35,7 +35,9 @@ export function readConfigFile(path: string, env: Env): ConfigFile {
   const imported = importContinuum(input, env)
   if (!imported.ok) throw problemsIn(path, imported.error)
   const settings = processSettings(input)
-  const unmapped = imported.value.unmapped.filter((one) => !settings.paths.includes(one.path))
+  const isSetting = (path: string) =>
+    settings.paths.some((one) => path === one || path.startsWith(`${one}.`))
+  const unmapped = imported.value.unmapped.filter(({ path: one }) => !isSetting(one))
   return { path, document: imported.value.config, env: settings.env, unmapped }
 }
 
@@ -75,7 +77,7 @@ const SETTINGS: readonly {
   readonly variable: string
   readonly of: (value: unknown, all: Values) => string | undefined
 }[] = [
-  { path: 'server.bind_address', variable: 'SIGNALBOX_PROXY_LISTEN', of: textOf },
+  { path: 'server.bind_address', variable: 'SIGNALBOX_PROXY_LISTEN', of: textsOf },
   {
     path: 'server.socket_path',
     variable: 'SIGNALBOX_PROXY_LISTEN',
@@ -95,6 +97,14 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** One, or a list: Signalbox has several behind commas. */
+function textsOf(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return textOf(value)
+  return value.length > 0 && value.every((one) => typeof one === 'string')
+    ? value.join(',')
+    : undefined
+}
+
 function ifAuth(value: unknown, all: Values): string | undefined {
   return at(all, 'metrics.auth.enabled') === false ? undefined : textOf(value)
 }
@@ -105,7 +115,11 @@ function processSettings(input: unknown): { env: Env; paths: readonly string[] }
     const value = of(at(all, path), all)
     return value === undefined ? [] : [{ path, variable, value }]
   })
-  const env = Object.fromEntries(found.map(({ variable, value }) => [variable, value]))
+  // An address and a socket are both listened on.
+  const byVariable = Map.groupBy(found, ({ variable }) => variable)
+  const env = Object.fromEntries(
+    [...byVariable].map(([variable, all]) => [variable, all.map(({ value }) => value).join(',')]),
+  )
   const paths = found.map(({ path }) => path)
   return { env, paths: paths.length > 0 ? [...paths, 'metrics.auth.enabled'] : paths }
 }

@@ -33,9 +33,11 @@ const KIND_BY_NAME: ReadonlyMap<string, Kind> = new Map([
 interface BackendDraft extends Draft {
   /** As the file says it, for the weights by URL. */
   readonly url: string
+  /** As the file says it, for the prompts by name. */
+  readonly name: string | undefined
 }
 
-type BackendDrafts = ReadonlyMap<string, BackendDraft>
+export type BackendDrafts = ReadonlyMap<string, BackendDraft>
 
 /** The backends by id, in the order of the file. */
 export function readBackends(reader: Reader): BackendDrafts {
@@ -47,9 +49,8 @@ export function readBackends(reader: Reader): BackendDrafts {
       continue
     }
     const draft = readBackend(reader, path)
-    const name = reader.text([...path, 'name'])
     if (!draft) continue
-    drafts.set(idOf(slug(name ?? hostOf(draft.url), 'backend')), draft)
+    drafts.set(idOf(slug(draft.name ?? hostOf(draft.url), 'backend')), draft)
   }
   return drafts
 }
@@ -65,11 +66,13 @@ function readBackend(reader: Reader, path: Path): BackendDraft | undefined {
     kind: readKind(reader, path),
     weight: readWeight(reader, at('weight')),
     enabled: reader.flag(at('enabled')),
+    limits: readLimits(reader, at('max_concurrent_requests')),
   }
+  const name = reader.text(at('name'))
   if (url === undefined) return undefined
   const kind = said.kind ?? kindByHost(url) ?? GENERIC
   const spec = present({ ...said, kind, url: baseFor(kind, url), models, apiKey: key || undefined })
-  return { spec, origin: path, url }
+  return { spec, origin: path, url, name }
 }
 
 function readUrl(reader: Reader, path: Path): string | undefined {
@@ -120,6 +123,15 @@ function readWeight(reader: Reader, path: Path): number | undefined {
   const weight = reader.integer(path)
   const why = weight === undefined ? undefined : misfit('backend', { weight })
   if (why === undefined) return weight
+  reader.leave(path, why)
+  return undefined
+}
+
+function readLimits(reader: Reader, path: Path): Fragment | undefined {
+  const concurrency = reader.integer(path)
+  if (concurrency === undefined) return undefined
+  const why = misfit('backend', { limits: { concurrency } })
+  if (why === undefined) return { concurrency }
   reader.leave(path, why)
   return undefined
 }

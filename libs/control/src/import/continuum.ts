@@ -1,6 +1,7 @@
 import { DEFAULT_POLICY_ID, FALLBACK_STRATEGIES } from '@signalbox/model'
 import { mergePatch } from '../merge-patch.ts'
 import { readBackends, weighByUrl } from './continuum-backends.ts'
+import { readPrompts } from './continuum-prompts.ts'
 import { CONTINUUM_REASONS, CONTINUUM_SECTIONS } from './continuum-reasons.ts'
 import { finish, type Draft, type Env, type Fragment, type ImportResult } from './document.ts'
 import { Reader, shapeProblem, type Path } from './reader.ts'
@@ -8,7 +9,7 @@ import { misfit, readSettings, reasonIn, reads, type Setting } from './settings.
 import { STRATEGY_NAMES, strategyOf } from './strategy-names.ts'
 import { lookupIn } from './variables.ts'
 
-const { duration, integer, flag, text } = reads
+const { duration, seconds, integer, flag, text } = reads
 
 const SETTINGS: readonly Setting[] = [
   {
@@ -35,6 +36,41 @@ const SETTINGS: readonly Setting[] = [
     from: ['request.max_retries'],
     into: 'policy',
     read: integer((maxRetries) => ({ retry: { maxRetries } })),
+  },
+  {
+    from: ['deduplication.enabled', 'cache.enable_deduplication'],
+    into: 'policy',
+    read: flag((enabled) => ({ deduplication: { enabled } })),
+  },
+  {
+    from: ['deduplication.ttl', 'cache.deduplication_ttl'],
+    into: 'policy',
+    read: seconds((ttl) => ({ deduplication: { ttl } })),
+  },
+  {
+    from: ['response_cache.enabled', 'cache.enabled'],
+    into: 'policy',
+    read: flag((enabled) => ({ cache: { enabled } })),
+  },
+  {
+    from: ['response_cache.ttl', 'cache.ttl'],
+    into: 'policy',
+    read: seconds((ttl) => ({ cache: { ttl } })),
+  },
+  {
+    from: ['response_cache.max_response_size'],
+    into: 'policy',
+    read: integer((maxBytes) => ({ cache: { maxBytes } })),
+  },
+  {
+    from: ['http_client.pool_idle_timeout'],
+    into: 'backend',
+    read: duration((idleConnectionMs) => ({ timeouts: { idleConnectionMs } })),
+  },
+  {
+    from: ['http_client.pool_max_idle_per_host'],
+    into: 'backend',
+    read: integer((idleConnections) => ({ limits: { idleConnections } })),
   },
   {
     from: ['server.connection_pool_size'],
@@ -67,7 +103,7 @@ const SETTINGS: readonly Setting[] = [
     read: integer((healthyThreshold) => ({ health: { healthyThreshold } })),
   },
   {
-    from: ['health_checks.path'],
+    from: ['health_checks.path', 'health_checks.endpoint'],
     into: 'backend',
     read: text((path) => ({ health: { path } })),
   },
@@ -85,6 +121,8 @@ export function importContinuum(input: unknown, env: Env): ImportResult {
   for (const section of CONTINUUM_SECTIONS) reader.names([section])
   const backends = weighByUrl(reader, readBackends(reader))
   const common = readSettings(reader, SETTINGS, { hasBackends: backends.size > 0 })
+  const prompts = readPrompts(reader, backends)
+  const policy = mergePatch(common.policy, prompts ? { prompts } : {}) as Fragment
   return finish(
     reader,
     {
@@ -92,7 +130,7 @@ export function importContinuum(input: unknown, env: Env): ImportResult {
         [...backends].map(([id, draft]) => [id, withCommon(draft, common.backend)]),
       ),
       routes: new Map(),
-      policies: policiesOf(common.policy),
+      policies: policiesOf(policy),
     },
     (path) => reasonIn(CONTINUUM_REASONS, path),
   )

@@ -2,6 +2,7 @@ import { mergePatch } from '../merge-patch.ts'
 import { type Draft, type Fragment } from './document.ts'
 import { sameUrl } from './endpoint.ts'
 import { type Deployment } from './litellm-deployments.ts'
+import { pricePlaces } from './litellm-price.ts'
 import { type Reader } from './reader.ts'
 import { idSource, slug } from './slug.ts'
 
@@ -11,6 +12,8 @@ export interface LiteLlmBackends {
 }
 
 const SHARED = 'several deployments share this backend, whose limit would be for all of them'
+const PRICES =
+  'the deployments of this backend do not all say the same price, and in Signalbox it has one'
 
 /**
  * One backend for all deployments of one address, kind and key. It lists no models: LiteLLM serves
@@ -33,22 +36,40 @@ export function backendsOf(reader: Reader, deployments: readonly Deployment[]): 
 }
 
 function specOf(reader: Reader, users: readonly [Deployment, ...Deployment[]]): Fragment {
-  const [{ endpoint, apiKey, concurrency }] = users
+  const [{ endpoint, apiKey }] = users
   const discovers = users.some(({ name }) => name === undefined)
-  const limited = users.length === 1 && concurrency !== undefined
-  if (users.length > 1) {
-    for (const { path, concurrency: said } of users) {
-      const at = [...path, 'litellm_params', 'max_parallel_requests']
-      if (said !== undefined) reader.leave(at, SHARED)
-    }
-  }
+  const limits = limitsOf(reader, users)
+  const price = priceOf(reader, users)
   return {
     kind: endpoint.kind,
     url: endpoint.url,
     models: discovers ? 'discover' : [],
-    ...(limited ? { limits: { concurrency } } : {}),
+    ...(Object.keys(limits).length > 0 ? { limits } : {}),
+    ...(price === undefined ? {} : { price }),
     ...(apiKey === undefined ? {} : { apiKey }),
   }
+}
+
+/** Only of the one deployment that has the backend for itself. */
+function limitsOf(reader: Reader, users: readonly Deployment[]): Fragment {
+  let limits: Fragment = {}
+  for (const { path, limits: said } of users) {
+    for (const [key, part] of said) {
+      if (users.length === 1) limits = { ...limits, ...part }
+      else reader.leave([...path, 'litellm_params', key], SHARED)
+    }
+  }
+  return limits
+}
+
+function priceOf(reader: Reader, users: readonly Deployment[]): Fragment | undefined {
+  const said = new Set(users.map(({ price }) => JSON.stringify(price)))
+  if (said.size === 1) return users[0]?.price
+  for (const { path, price } of users) {
+    if (price === undefined) continue
+    for (const [, at] of pricePlaces(reader, path)) reader.leave(at, PRICES)
+  }
+  return undefined
 }
 
 export function withCommon(drafts: ReadonlyMap<string, Draft>, common: Fragment) {

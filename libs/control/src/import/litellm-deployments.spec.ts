@@ -114,13 +114,96 @@ describe('a key', () => {
   })
 })
 
-describe('a limit of parallel requests', () => {
+describe('a limit', () => {
+  const limits = { max_parallel_requests: 3, rpm: 60, tpm: 9_000 }
+
+  it('is one of the backend that the deployment has for itself', () => {
+    const { config, unmapped } = imported({ model_list: [at('a', limits)] })
+    expect(Object.values(config.backends)).toEqual([
+      expect.objectContaining({ limits: { concurrency: 3, rpm: 60, tpm: 9_000 } }),
+    ])
+    expect(unmapped).toEqual([])
+  })
+
   it('is reported where deployments share a backend', () => {
-    const list = [at('a', { max_parallel_requests: 3 }), at('b')]
+    const list = [at('a', limits), at('b')]
     const { config, unmapped } = imported({ model_list: list })
-    expect(Object.values(config.backends)).toEqual([expect.not.objectContaining({ limits: {} })])
-    expect(JSON.stringify(config)).not.toContain('concurrency')
-    expect(pathsOf(unmapped)).toEqual(['model_list.0.litellm_params.max_parallel_requests'])
+    expect(JSON.stringify(config)).not.toContain('limits')
+    expect(pathsOf(unmapped)).toEqual(
+      Object.keys(limits).map((key) => `model_list.0.litellm_params.${key}`),
+    )
+  })
+
+  it('that no backend may have is reported', () => {
+    const { config, unmapped } = imported({ model_list: [at('a', { rpm: 0 })] })
+    expect(JSON.stringify(config)).not.toContain('rpm')
+    expect(pathsOf(unmapped)).toEqual(['model_list.0.litellm_params.rpm'])
+  })
+})
+
+describe('a price', () => {
+  const costs = { input_cost_per_token: 1.5e-7, output_cost_per_token: 6e-7 }
+  const price = { inputPerMTok: 0.15, outputPerMTok: 0.6 }
+
+  it('is for a million tokens of a backend whose deployments say the same', () => {
+    const { config, unmapped } = imported({
+      model_list: [
+        at('a', { ...costs, cache_read_input_token_cost: 3e-8 }),
+        { ...at('b', { ...costs }), model_info: { cache_read_input_token_cost: 3e-8 } },
+      ],
+    })
+    expect(Object.values(config.backends)).toEqual([
+      expect.objectContaining({ price: { ...price, cachedInputPerMTok: 0.03 } }),
+    ])
+    expect(unmapped).toEqual([])
+  })
+
+  it.each([
+    ['of which one deployment says nothing', [at('a', costs), at('b')]],
+    ['of which only a half is said', [at('a', { input_cost_per_token: 1e-7 })]],
+    ['that is too high', [at('a', { input_cost_per_token: 2, output_cost_per_token: 2 })]],
+  ])('%s is reported', (_what, model_list) => {
+    const { config, unmapped } = imported({ model_list })
+    expect(JSON.stringify(config)).not.toContain('price')
+    expect(pathsOf(unmapped)).toEqual(
+      Object.keys(costs)
+        .filter((key) => key in (model_list[0]?.litellm_params ?? {}))
+        .map((key) => `model_list.0.litellm_params.${key}`),
+    )
+  })
+})
+
+describe('drop_params of a deployment', () => {
+  it('is its policy, and lets fields be dropped', () => {
+    const { config, unmapped } = imported({ model_list: [at('a', { drop_params: true }), at('b')] })
+    const strategy = 'WeightedRoundRobin'
+    expect(config.policies).toEqual({
+      default: { strategy },
+      a: { strategy, translation: 'lenient' },
+    })
+    expect(unmapped).toEqual([])
+  })
+})
+
+describe('a cache', () => {
+  const cached = (cache_params: object) => {
+    const litellm_settings = { cache: true, cache_params }
+    const { config, unmapped } = imported({ model_list: [at('a')], litellm_settings })
+    return [(config.policies['default'] as { cache?: unknown }).cache, pathsOf(unmapped)]
+  }
+
+  it('is one of the policy; where answers are kept belongs to the process', () => {
+    expect(cached({ type: 'redis', ttl: 600 })).toEqual([
+      { enabled: true, ttl: 600 },
+      ['litellm_settings.cache_params.type'],
+    ])
+  })
+
+  it('that requests have to ask for is reported', () => {
+    expect(cached({ mode: 'default_off' })).toEqual([
+      undefined,
+      ['litellm_settings.cache', 'litellm_settings.cache_params.mode'],
+    ])
   })
 })
 

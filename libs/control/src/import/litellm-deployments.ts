@@ -4,6 +4,7 @@ import { apiKeyProblem, urlMisfit } from './endpoint.ts'
 import { endpointOf, splitModel, type Endpoint, type NamedModel } from './litellm-providers.ts'
 import { isMapping, type Path, type Reader } from './reader.ts'
 import { firstOf, misfit, outside, reads } from './settings.ts'
+import { readPrice } from './litellm-price.ts'
 import { type Lookup } from './variables.ts'
 
 /** One entry of model_list that Signalbox can serve. */
@@ -14,7 +15,9 @@ export interface Deployment {
   readonly model: string
   readonly endpoint: Endpoint
   readonly apiKey: string | undefined
-  readonly concurrency: number | undefined
+  /** What it says of a backend that is its own, by the key that says it. */
+  readonly limits: ReadonlyMap<string, Fragment>
+  readonly price: Fragment | undefined
   readonly weight: number | undefined
   readonly order: number | undefined
   /** What it says about a policy, by the key that says it. */
@@ -26,8 +29,16 @@ const OVERRIDES = {
   timeout: readTimeout,
   stream_timeout: reads.duration((streamTotalMs) => ({ timeouts: { streamTotalMs } })),
   num_retries: reads.integer((maxRetries) => ({ retry: { maxRetries } })),
+  drop_params: reads.flag((drops) => ({ translation: drops ? 'lenient' : 'strict' })),
 }
 export const OVERRIDE_KEYS = Object.keys(OVERRIDES) as readonly (keyof typeof OVERRIDES)[]
+
+/** And those that are a limit of its backend. */
+const LIMITS = {
+  max_parallel_requests: reads.integer((concurrency) => ({ concurrency })),
+  rpm: reads.integer((rpm) => ({ rpm })),
+  tpm: reads.integer((tpm) => ({ tpm })),
+}
 
 const STREAM_TIMEOUT: Path = ['router_settings', 'stream_timeout']
 const NO_ENDPOINT = {
@@ -58,12 +69,13 @@ function readDeployment(reader: Reader, path: Path, lookup: Lookup): Deployment 
   if (!endpoint) return undefined
   const apiKey = readKey(reader, [...params, 'api_key'], { endpoint, lookup })
   const shared = { path, model: named.model, endpoint, apiKey }
-  const none = { concurrency: undefined, weight: undefined, order: undefined, overrides: new Map() }
-  if (name === ANY) return { ...shared, ...none, name: undefined }
+  const none = { weight: undefined, order: undefined, limits: new Map(), overrides: new Map() }
+  if (name === ANY) return { ...shared, ...none, name: undefined, price: undefined }
   return {
     ...shared,
     name,
-    concurrency: readConcurrency(reader, [...params, 'max_parallel_requests']),
+    limits: readLimits(reader, params),
+    price: readPrice(reader, path),
     weight: reader.number([...params, 'weight']),
     order: reader.integer([...params, 'order']),
     overrides: readOverrides(reader, params),
@@ -151,11 +163,16 @@ function readTimeout(reader: Reader, path: Path): Fragment | undefined {
   return { timeouts: { totalMs: ms, ...forStreams } }
 }
 
-function readConcurrency(reader: Reader, path: Path): number | undefined {
-  const concurrency = reader.integer(path)
-  if (concurrency === undefined) return undefined
-  const why = misfit('backend', { limits: { concurrency } })
-  return why === undefined ? concurrency : void reader.leave(path, why)
+function readLimits(reader: Reader, params: Path): ReadonlyMap<string, Fragment> {
+  const found = new Map<string, Fragment>()
+  for (const [key, read] of Object.entries(LIMITS)) {
+    const path = [...params, key]
+    const part = read(reader, path)
+    const why = part && misfit('backend', { limits: part })
+    if (part && why === undefined) found.set(key, part)
+    else if (why !== undefined) reader.leave(path, why)
+  }
+  return found
 }
 
 function readOverrides(reader: Reader, params: Path): ReadonlyMap<string, Fragment> {

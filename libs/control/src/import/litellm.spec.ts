@@ -77,6 +77,7 @@ describe('a whole file', () => {
         url: 'https://eu.openai.azure.com/openai/v1',
         models: [],
         apiKey: 'azure-key',
+        limits: { rpm: 60, tpm: 100_000 },
       },
       'ollama-chat-gpu-1-11434': {
         ...common,
@@ -113,10 +114,13 @@ describe('a whole file', () => {
 
   it('becomes the default policy, and one for a model with a timeout of its own', () => {
     const strategy = 'WeightedRoundRobin'
-    const retry = { maxRetries: 2 }
+    const common = {
+      ...{ strategy, retry: { maxRetries: 2 } },
+      ...{ translation: 'lenient', cache: { enabled: true } },
+    }
     expect(config.policies).toEqual({
-      default: { strategy, timeouts, retry },
-      'gpt-4o-mini': { strategy, timeouts: { ...timeouts, totalMs: 20_000 }, retry },
+      default: { ...common, timeouts },
+      'gpt-4o-mini': { ...common, timeouts: { ...timeouts, totalMs: 20_000 } },
     })
   })
 
@@ -129,17 +133,13 @@ describe('a whole file', () => {
       'model_list.0.model_info.id',
       'model_list.0.model_info.mode',
       'model_list.1.litellm_params.api_version',
-      'model_list.1.litellm_params.rpm',
-      'model_list.1.litellm_params.tpm',
       'model_list.4',
       'router_settings.allowed_fails',
       'router_settings.cooldown_time',
       'router_settings.fallbacks',
       'router_settings.fallbacks.0.gpt-4o.1',
       'router_settings.model_group_alias.hidden.hidden',
-      'litellm_settings.drop_params',
       'litellm_settings.request_timeout',
-      'litellm_settings.cache',
       'litellm_settings.num_retries',
       'general_settings.master_key',
       'general_settings.database_url',

@@ -10,7 +10,7 @@ import { readSettings, reasonIn, reads, type Setting } from './settings.ts'
 import { STRATEGY_NAMES } from './strategy-names.ts'
 import { expand, lookupIn, type Lookup } from './variables.ts'
 
-const { duration, integer } = reads
+const { duration, seconds, integer, flag } = reads
 
 const STRATEGY: Path = ['router_settings', 'routing_strategy']
 const SHUFFLE = 'simple-shuffle'
@@ -18,6 +18,10 @@ const LIKE: ReadonlyMap<string, Strategy> = new Map([
   ['latency-based-routing', 'LeastLatency'],
   ['least-busy', 'LeastRequests'],
 ])
+const CACHE_MODE: Path = ['litellm_settings', 'cache_params', 'mode']
+const ASKED_FOR =
+  "cache_params.mode is default_off; the policy's cache is for every request that does not say " +
+  'cache-control: no-store'
 const VARIABLES: Path = ['environment_variables']
 
 const SETTINGS: readonly Setting[] = [
@@ -35,6 +39,21 @@ const SETTINGS: readonly Setting[] = [
     from: ['router_settings.num_retries', 'litellm_settings.num_retries'],
     into: 'policy',
     read: integer((maxRetries) => ({ retry: { maxRetries } })),
+  },
+  {
+    from: ['litellm_settings.drop_params'],
+    into: 'policy',
+    read: flag((drops) => ({ translation: drops ? 'lenient' : 'strict' })),
+  },
+  {
+    from: ['litellm_settings.cache'],
+    into: 'policy',
+    read: readCache,
+  },
+  {
+    from: ['litellm_settings.cache_params.ttl'],
+    into: 'policy',
+    read: seconds((ttl) => ({ cache: { ttl } })),
   },
   {
     from: ['general_settings.health_check_interval'],
@@ -73,6 +92,15 @@ export function importLiteLlm(input: unknown, env: Env): ImportResult {
     },
     (path) => reasonIn(LITELLM_REASONS, path),
   )
+}
+
+/** There each request may have to ask for it; here none has to. */
+function readCache(reader: Reader, path: Path): Fragment | undefined {
+  const enabled = reader.flag(path)
+  if (enabled === undefined) return undefined
+  if (reader.at(CACHE_MODE) !== 'default_off') return { cache: { enabled } }
+  reader.leave(path, ASKED_FOR)
+  return undefined
 }
 
 /** Weights are even where none are given, so that one strategy does for both kinds of shuffle. */

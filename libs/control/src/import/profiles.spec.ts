@@ -35,15 +35,13 @@ const SAID = {
 
 const TAKEN = {
   'high-throughput': {
-    backend: { ...local, limits: { connections: 1000 } },
+    backend: {
+      ...local,
+      limits: { connections: 1000, idleConnections: 100 },
+      timeouts: { idleConnectionMs: 90_000 },
+    },
     policy: { timeouts: { totalMs: 30_000 }, retry: { maxRetries: 1 } },
-    unmapped: [
-      'server.bind_address',
-      'server.keepalive_timeout',
-      'cache.model_cache_ttl',
-      'http_client.pool_idle_timeout',
-      'http_client.pool_max_idle_per_host',
-    ],
+    unmapped: ['server.bind_address', 'server.keepalive_timeout', 'cache.model_cache_ttl'],
   },
   'low-latency': {
     backend: { ...local, health: { intervalMs: 10_000 } },

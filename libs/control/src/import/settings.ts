@@ -16,6 +16,7 @@ export interface Setting {
 
 export type Common = Readonly<Record<Into, Fragment>>
 
+const MS_PER_S = 1_000
 const NO_BACKEND = 'belongs to each backend, and no backend of this file is imported'
 const MINIMAL: Readonly<Record<Into, Fragment>> = {
   policy: {},
@@ -65,6 +66,9 @@ export function firstOf(reader: Reader, paths: readonly Path[]): Path | undefine
 export const reads = {
   duration: (place: (ms: number) => Fragment) => (reader: Reader, path: Path) =>
     placed(reader.durationMs(path), place),
+  /** For a member that counts seconds. */
+  seconds: (place: (s: number) => Fragment) => (reader: Reader, path: Path) =>
+    placed(reader.durationMs(path), (ms) => place(ms / MS_PER_S)),
   integer: (place: (value: number) => Fragment) => (reader: Reader, path: Path) =>
     placed(reader.integer(path), place),
   flag: (place: (value: boolean) => Fragment) => (reader: Reader, path: Path) =>
