@@ -1,9 +1,9 @@
 import { Controller, Inject, Post, Req, Res } from '@nestjs/common'
-import { type Command } from '@signalbox/control'
+import { type Command, type IfMatch } from '@signalbox/control'
 import { DEFINITIONS, type FieldProblem, type ResourceName, WRITABLE } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { refused } from './refused.ts'
-import { type AdminRequest, readReasonMember, readWrite, refuseIfMatch } from './request.ts'
+import { type AdminRequest, atHead, parseIfMatch, readReasonMember, readWrite } from './request.ts'
 import { readBody } from './resources.controller.ts'
 import { respond } from './respond.ts'
 import { AdminService, presentRevision } from './service.ts'
@@ -24,8 +24,7 @@ export class ChangesController {
     const { reason, operations } = readBody(request, ['reason', 'operations'])
     const commands = readOperations(operations)
     const said = readReasonMember(reason)
-    const options = { ...readWrite(request, { reason: said }), several: true } as const
-    refuseIfMatch(options)
+    const options = { ...atHead(readWrite(request, { reason: said })), several: true } as const
     respond(reply, await this.service.run(commands, options, presentRevision))
   }
 }
@@ -38,29 +37,45 @@ export function readOperations(operations: unknown): readonly Command[] {
 }
 
 function readOperation(operation: unknown, index: number): Command {
-  const { op, resource, id, spec, ...rest } = (operation ?? {}) as Record<string, unknown>
+  const { op, resource, id, spec, ifMatch, ...rest } = (operation ?? {}) as Record<string, unknown>
   const at = (path: string, message: string) =>
     wrong([{ path: `operations.${index}.${path}`, message }])
   const [unknown] = Object.keys(rest)
-  if (unknown !== undefined) throw at(unknown, 'unknown field; expected op, resource, id, spec')
+  if (unknown !== undefined)
+    throw at(unknown, 'unknown field; expected op, resource, id, spec, ifMatch')
   const name = WRITABLE.find((one) => one === resource || DEFINITIONS[one].plural === resource)
   if (!name) throw at('resource', `expected one of ${WRITABLE.join(', ')}`)
   if (typeof id !== 'string') throw at('id', 'expected text')
-  return commandOf(op, { resource: name, id, spec }) ?? unknownOp(at)
+  const target = { resource: name, id, ifMatch: readIfMatch(ifMatch, op, at) }
+  return commandOf(op, target, spec) ?? unknownOp(at)
 }
 
-function unknownOp(at: (path: string, message: string) => Error): never {
+type At = (path: string, message: string) => Error
+
+/** The revision that the caller saw of this resource: its number, its ETag, or `*`. */
+function readIfMatch(value: unknown, op: unknown, at: At): IfMatch {
+  if (value === undefined) return null
+  if (op === 'create') throw at('ifMatch', 'is not for a create: what it makes has no revision')
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= 0) return value
+  const ifMatch = typeof value === 'string' ? parseIfMatch(value) : undefined
+  if (ifMatch !== undefined) return ifMatch
+  throw at('ifMatch', 'expected a revision, an ETag such as "\\"42\\"", or "*"')
+}
+
+function unknownOp(at: At): never {
   throw at('op', 'expected create, put, patch or delete')
 }
 
 function commandOf(
   op: unknown,
-  { resource, id, spec }: { resource: ResourceName; id: string; spec: unknown },
+  target: { readonly resource: ResourceName; readonly id: string; readonly ifMatch: IfMatch },
+  spec: unknown,
 ): Command | undefined {
+  const { resource, id } = target
   if (op === 'create') return { op, resource, id, spec }
-  if (op === 'put') return { op, resource, id, spec, ifMatch: null }
-  if (op === 'patch') return { op, resource, id, patch: spec, ifMatch: null }
-  if (op === 'delete') return { op, resource, id, ifMatch: null }
+  if (op === 'put') return { op, spec, ...target }
+  if (op === 'patch') return { op, patch: spec, ...target }
+  if (op === 'delete') return { op, ...target }
   return undefined
 }
 

@@ -8,10 +8,10 @@ import { maskSpec } from './masking.ts'
 import { refused } from './refused.ts'
 import {
   type AdminRequest,
+  atHead,
   readFlag,
   readQuery,
   readWrite,
-  refuseIfMatch,
   wrongParameter,
 } from './request.ts'
 import { respond } from './respond.ts'
@@ -23,6 +23,7 @@ const FORMATS: Readonly<Record<string, { type: string; render: (value: object) =
   toml: { type: 'application/toml', render: (value) => toToml(value) },
 }
 const APPLY_PARAMETERS = ['prune', 'force', 'set']
+export const SET_WANTED = 'expected 1 to 63 letters, digits and . _ -'
 
 /** The whole desired state as one document: read, now or then, and applied. */
 @Controller('admin/v1/config')
@@ -49,13 +50,10 @@ export class ConfigController {
 
   @Put()
   async apply(@Req() request: AdminRequest, @Res() reply: FastifyReply): Promise<void> {
-    const options = readWrite(request, { more: APPLY_PARAMETERS })
-    refuseIfMatch(options)
+    const options = atHead(readWrite(request, { more: APPLY_PARAMETERS }))
     const query = readQuery(request, [...APPLY_PARAMETERS, 'dryRun', 'wait'])
     const { set = null } = query
-    if (set !== null && !parseId('set', set).ok) {
-      throw wrongParameter('set', 'expected 1 to 63 letters, digits and . _ -')
-    }
+    if (set !== null && !parseId('set', set).ok) throw wrongParameter('set', SET_WANTED)
     const document = readConfigDocument(request.body)
     if (!document.ok) {
       throw refused('validation_failed', 'the configuration is not valid', document.error)

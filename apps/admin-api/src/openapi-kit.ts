@@ -61,6 +61,12 @@ export const WRITE = [
   parameter('X-Change-Ref', 'header', text('A ticket or a commit; kept in the audit log')),
 ]
 export const IF_MATCH = parameter('If-Match', 'header', text('The ETag that was read, or *'))
+/** Of the calls that are about the whole configuration. */
+export const IF_HEAD = parameter(
+  'If-Match',
+  'header',
+  text('The ETag of GET /config that was read: whatever was changed since, it is 412'),
+)
 
 export const problem = (description: string): Json => ({
   description,

@@ -2,6 +2,7 @@ import { RESOURCES } from '@signalbox/model'
 import {
   answer,
   AS_OF,
+  IF_HEAD,
   type Json,
   json,
   paging,
@@ -69,7 +70,7 @@ export const OTHER_PATHS: Json = {
     post: {
       tags: ['changes'],
       operationId: 'change',
-      parameters: WRITE,
+      parameters: [...WRITE, IF_HEAD],
       requestBody: { required: true, content: json(ref('Changes')) },
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },
@@ -96,6 +97,7 @@ export const OTHER_PATHS: Json = {
         flag('force', 'Prunes even more than 20 % of what is there'),
         parameter('set', 'query', text('Who applies; owns what the document names')),
         ...WRITE,
+        IF_HEAD,
       ],
       requestBody: {
         required: true,
@@ -151,7 +153,7 @@ export const OTHER_PATHS: Json = {
     post: {
       tags: ['time'],
       operationId: 'rollback',
-      parameters: WRITE,
+      parameters: [...WRITE, IF_HEAD],
       requestBody: { required: true, content: json(ref('Rollback')) },
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },

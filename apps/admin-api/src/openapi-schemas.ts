@@ -259,6 +259,10 @@ export const SHARED_SCHEMAS: Json = {
             op: { enum: ['create', 'put', 'patch', 'delete'] },
             ...strings('resource', 'id'),
             spec: {},
+            ifMatch: {
+              type: ['integer', 'string'],
+              description: 'The revision of the resource that was read, its ETag, or *; no create',
+            },
           },
         },
       },

@@ -57,7 +57,12 @@ export const USAGE_SCHEMAS: Json = {
   Plan: object({
     operations: { type: 'array', items: { type: 'object' }, description: 'As POST /changes' },
     config: ref('Config'),
-    prune: { type: 'boolean', default: false, description: 'With config: as PUT /config' },
+    set: {
+      type: ['string', 'null'],
+      description: 'With config, like the two below: as PUT /config',
+    },
+    prune: { type: 'boolean', default: false },
+    force: { type: 'boolean', default: false },
     lastRequests: { type: 'integer', minimum: 1, maximum: 10_000, default: 1_000 },
   }),
   Planned: object({

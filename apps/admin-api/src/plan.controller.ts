@@ -1,9 +1,10 @@
 import { Controller, HttpCode, Inject, Post, Req } from '@nestjs/common'
 import { readConfigDocument } from '@signalbox/control'
-import { type FieldProblem, project, type Snapshot } from '@signalbox/model'
+import { type FieldProblem, parseId, project, type Snapshot } from '@signalbox/model'
 import { compile, type Discovered, reroute, REROUTED } from '@signalbox/routing'
 import { type Committed, type KeptRequest } from '@signalbox/store'
 import { readOperations } from './changes.controller.ts'
+import { SET_WANTED } from './config.controller.ts'
 import { refused } from './refused.ts'
 import { type AdminRequest, readQuery, readWrite, refuseIfMatch } from './request.ts'
 import { readBody } from './resources.controller.ts'
@@ -11,6 +12,8 @@ import { AdminService, presentDryRun } from './service.ts'
 
 const REQUESTS = 1_000
 const REQUESTS_MAX = 10_000
+/** Of a document: as the query of PUT /config. */
+const HOW = ['set', 'prune', 'force'] as const
 
 interface Seen {
   readonly revision: number
@@ -30,7 +33,7 @@ export class PlanController {
   @HttpCode(200)
   async plan(@Req() request: AdminRequest) {
     readQuery(request, [])
-    const asked = readBody(request, ['operations', 'config', 'prune', 'lastRequests'])
+    const asked = readBody(request, ['operations', 'config', ...HOW, 'lastRequests'])
     const limit = readCount(asked['lastRequests'])
     const written = { ...readWrite(request), dryRun: true, idempotency: null }
     refuseIfMatch(written)
@@ -74,26 +77,22 @@ export class PlanController {
     return { before: this.#tableOf(before), after: this.#tableOf(after) }
   }
 
-  #dryRun(
-    { operations, config, prune }: Readonly<Record<string, unknown>>,
-    options: Parameters<AdminService['apply']>[2],
-  ) {
+  #dryRun(asked: Readonly<Record<string, unknown>>, options: Parameters<AdminService['apply']>[2]) {
+    const { operations, config } = asked
     if ((operations === undefined) === (config === undefined)) {
       throw wrong([{ path: 'operations', message: 'expected either operations or config' }])
     }
     if (operations !== undefined) {
-      if (prune !== undefined) throw wrong([{ path: 'prune', message: 'goes with config' }])
+      const path = HOW.find((name) => asked[name] !== undefined)
+      if (path !== undefined) throw wrong([{ path, message: 'goes with config' }])
       const several = { ...options, several: true } as const
       return this.service.run(readOperations(operations), several, presentDryRun)
     }
-    if (prune !== undefined && typeof prune !== 'boolean') {
-      throw wrong([{ path: 'prune', message: 'expected true or false' }])
-    }
+    const how = readHow(asked)
     const document = readConfigDocument(config)
     if (!document.ok) {
       throw refused('validation_failed', 'the configuration is not valid', document.error)
     }
-    const how = { set: null, prune: prune ?? false, force: false }
     return this.service.apply(document.value, how, options)
   }
 
@@ -103,6 +102,17 @@ export class PlanController {
     const discovered: Discovered = new Map(ids.map((id) => [id, statuses.of(id)?.models ?? []]))
     return compile(snapshot, discovered).table
   }
+}
+
+function readHow({ set = null, prune = false, force = false }: Readonly<Record<string, unknown>>) {
+  if (set !== null && (typeof set !== 'string' || !parseId('set', set).ok)) {
+    throw wrong([{ path: 'set', message: SET_WANTED }])
+  }
+  const flags = { prune, force }
+  for (const [path, value] of Object.entries(flags)) {
+    if (typeof value !== 'boolean') throw wrong([{ path, message: 'expected true or false' }])
+  }
+  return { set, prune: prune === true, force: force === true }
 }
 
 function readCount(value: unknown): number {

@@ -39,6 +39,8 @@ const CALLERS: readonly Source[] = SOURCES.filter((source) => source !== 'system
 export interface WriteOptions {
   readonly intent: Intent
   readonly ifMatch: IfMatch
+  /** The same of the whole configuration: where the log has to end. */
+  readonly ifHead?: IfMatch
   readonly idempotency: { readonly key: string; readonly requestHash: string } | null
   readonly dryRun: boolean
   /** POST /plan looks at what a dry run would have made. */
@@ -133,7 +135,13 @@ export function readReasonMember(reason: unknown): string | null {
 /** A precondition that a call would ignore is refused. */
 export function refuseIfMatch({ ifMatch }: WriteOptions): void {
   if (ifMatch === null) return
-  throw wrongParameter('if-match', 'is for PUT, PATCH and DELETE of one resource')
+  const message = 'is for PUT, PATCH and DELETE of one resource, /config, /changes and /rollback'
+  throw wrongParameter('if-match', message)
+}
+
+/** The precondition of a call that is about the whole configuration, whose ETag is the head's. */
+export function atHead(options: WriteOptions): WriteOptions {
+  return { ...options, ifMatch: null, ifHead: options.ifMatch }
 }
 
 /** The caller's request id where it is a sane one, else a new one; the same on every call. */
@@ -165,10 +173,16 @@ function readWait(query: Query): number | undefined {
 function readIfMatch(request: AdminRequest): IfMatch {
   const text = header(request, 'if-match', KEY_LENGTH_MAX)
   if (text === undefined) return null
+  const ifMatch = parseIfMatch(text)
+  if (ifMatch !== undefined) return ifMatch
+  throw wrongParameter('if-match', 'expected an ETag such as "42", or *')
+}
+
+/** An ETag, or `*`; undefined where the text is neither. */
+export function parseIfMatch(text: string): IfMatch | undefined {
   if (text === '*') return '*'
   const revision = /^"(\d{1,15})"$/.exec(text)?.[1]
-  if (revision !== undefined) return Number(revision)
-  throw wrongParameter('if-match', 'expected an ETag such as "42", or *')
+  return revision === undefined ? undefined : Number(revision)
 }
 
 function readSource(request: AdminRequest): Source {

@@ -7,12 +7,14 @@ import {
   decide,
   decideAll,
   decideConfig,
+  movedHead,
 } from '@signalbox/control'
 import { type Clock, type Log } from '@signalbox/host'
 import {
   collection,
   DEFINITIONS,
   type Draft,
+  err,
   type Named,
   type Refusal,
   type Resource,
@@ -211,6 +213,8 @@ export class AdminService {
       ...(undoes ? { undoes } : {}),
       checks: options.checks ?? checksFor(options.intent),
       decide: (snapshot, past) => {
+        const moved = movedHead(options.ifHead ?? null, snapshot)
+        if (moved) return err(moved)
         const result = this.#resealing.renewed(decided, dataKeys)(snapshot, past)
         drafts = result.ok ? result.value : []
         return result
@@ -327,8 +331,10 @@ function namedIn(document: ConfigDocument): readonly Named[] {
 }
 
 function masked(refusal: Refusal): Refusal {
-  if (refusal.current === undefined) return refusal
-  return { ...refusal, current: presentResource(refusal.current as Resource) }
+  const { current } = refusal
+  // Of the whole configuration it is the revision alone.
+  if (current === undefined || !Object.hasOwn(current as object, 'spec')) return refusal
+  return { ...refusal, current: presentResource(current as Resource) }
 }
 
 /** 201 or 200 with the resource, as it is after the change (or already was). */
@@ -350,7 +356,8 @@ export function presentWritten(name: ResourceName, idOf: () => string): Present 
 export function presentRevision(committed: Committed | null, snapshot: Snapshot): StoredAnswer {
   const revision = committed?.message.revision ?? snapshot.head.revision
   const changes = committed ? changesOf(committed) : []
-  return { status: 200, headers: {}, body: JSON.stringify({ revision, changes }) }
+  const headers = { etag: `"${revision}"` }
+  return { status: 200, headers, body: JSON.stringify({ revision, changes }) }
 }
 
 export function presentDryRun(committed: Committed | null, snapshot: Snapshot): StoredAnswer {

@@ -7,6 +7,7 @@ import { presentChange } from './masking.ts'
 import { refused } from './refused.ts'
 import {
   type AdminRequest,
+  atHead,
   readQuery,
   readReasonMember,
   readWrite,
@@ -60,8 +61,7 @@ export class TimeController {
     const body = readBody(request, ['toRevision', 'reason', 'resources'])
     const toRevision = readRevision(body['toRevision'])
     const only = readNamed(body['resources'])
-    const options = readWrite(request, { reason: readReasonMember(body['reason']) })
-    refuseIfMatch(options)
+    const options = atHead(readWrite(request, { reason: readReasonMember(body['reason']) }))
     const reason = options.intent.reason ?? `roll back to revision ${toRevision}`
     const { revision } = await this.service.deps.store.head()
     if (toRevision > revision) throw noSuchRevision(toRevision)

@@ -1,6 +1,6 @@
 import { compile, record, standIn } from '@signalbox/routing'
 import { type AttemptRecord, type RequestRecord } from '@signalbox/model'
-import { type Api, startApi, TOKENS } from './api-harness.ts'
+import { type Api, SPEC, startApi, TOKENS } from './api-harness.ts'
 import { recordOf, report } from './usage-harness.ts'
 
 let api: Api
@@ -130,6 +130,19 @@ describe('POST /plan', () => {
     expect(json).toMatchObject({ changes: [], requests: { looked: 1, elsewhere: 0, groups: [] } })
   })
 
+  it('takes set, prune and force, and is refused where PUT /config would be', async () => {
+    const config = { backends: { b1: SPEC } }
+    const own = await plan({ config, set: 'team' })
+    expect(own.json.changes.at(-1)).toMatchObject({ resource: 'set', id: 'team', op: 'created' })
+    const much = await plan({ config: {}, prune: true })
+    expect([much.status, much.json.code]).toEqual([409, 'prune_too_large'])
+    const forced = await plan({ config: {}, prune: true, force: true })
+    expect(forced.json.changes).toContainEqual(
+      expect.objectContaining({ resource: 'route', id: 'r1', op: 'deleted' }),
+    )
+    expect(forced.json.requests.groups).toMatchObject([{ reason: 'model_unknown' }])
+  })
+
   it('refuses what the change would be refused for, and who may not make it', async () => {
     const dangling = [{ op: 'delete', resource: 'backend', id: 'b1' }]
     expect((await plan({ operations: dangling })).json.code).toBe('still_referenced')
@@ -138,7 +151,10 @@ describe('POST /plan', () => {
       { operations: gone, config: {} },
       { operations: gone, prune: true },
       { operations: gone, lastRequests: 0 },
+      { operations: gone, set: 'team' },
       { config: {}, prune: 'yes' },
+      { config: {}, force: 1 },
+      { config: {}, set: 'no set' },
       { config: { odd: 1 } },
     ]) {
       expect((await plan(wrong)).status).toBe(422)

@@ -8,7 +8,9 @@ export function addRequestCommands(program: Command, bind: Bind): void {
     .command('plan')
     .description('what an apply would change, and which recorded requests would go elsewhere')
     .requiredOption('-f, --file <file>', 'a file, a directory, or - for stdin', gather)
+    .option('--set <name>', 'as of an apply of this set')
     .option('--prune', 'as of an apply that prunes')
+    .option('--force', 'as of an apply that may prune more than 20 % of what is there')
     .option('--last <count>', 'look at so many requests (1000)')
     .action(
       bind(async (context, _, options) => (await import('./requests.ts')).plan(context, options)),

@@ -81,6 +81,16 @@ describe('plan', () => {
     expect(one.json.requests.looked).toBe(1)
     expect((await at.run(['plan', '-f', 'less.yaml', '--last', 'all'])).code).not.toBe(0)
   })
+
+  it('is that of an apply of the same set, prune and force', async () => {
+    at.write('none.yaml', 'policies: { spare: {} }\n')
+    const much = await at.run(['plan', '-f', 'none.yaml', '--prune'])
+    expect([much.code, much.err]).toEqual([3, expect.stringContaining('prune_too_large')])
+    const forced = await at.run(['plan', '-f', 'none.yaml', '--prune', '--force'])
+    expect(forced.out).toMatch(/^- route m$/m)
+    const own = await at.run(['plan', '-f', 'none.yaml', '--set', 'team'])
+    expect(own.out).toMatch(/^\+ set team\n/m)
+  })
 })
 
 describe('usage and requests', () => {

@@ -106,16 +106,24 @@ interface Planned {
 
 export interface PlanOptions {
   readonly file: readonly string[]
+  readonly set?: string
   readonly prune?: boolean
+  readonly force?: boolean
   readonly last?: string
 }
 
 /** What an apply would change, and which recorded requests it would move. Writes nothing. */
 export async function plan(context: Context, options: PlanOptions): Promise<ExitCode> {
   const { config } = await readDocuments(context, options.file)
-  const { prune, last } = options
+  const { set, prune, force, last } = options
   const client = await context.client()
-  const asked = { config, prune, ...(last === undefined ? {} : { lastRequests: Number(last) }) }
+  const asked = {
+    config,
+    set,
+    prune,
+    force,
+    ...(last === undefined ? {} : { lastRequests: Number(last) }),
+  }
   const planned = await client.ask<Planned>('plan', asked)
   if (context.json) await context.printJson(planned)
   else await context.print(renderPlan(planned, context))

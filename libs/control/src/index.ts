@@ -1,3 +1,4 @@
+export { movedHead } from './at-head.ts'
 export * from './command.ts'
 export * from './config.ts'
 export { decide, decideAll } from './decide.ts'
