@@ -5,6 +5,7 @@ import { type Connection, isLoopback } from './connection.ts'
 import { type Context } from './context.ts'
 import { checkKeys } from './doctor-keys.ts'
 import { adviseLimits } from './doctor-limits.ts'
+import { checkPorts } from './doctor-ports.ts'
 import { EXIT, type ExitCode, Failure } from './failure.ts'
 import { plain } from './paint.ts'
 import { type SealedStatus } from './secrets.ts'
@@ -26,6 +27,7 @@ export async function doctor(context: Context): Promise<ExitCode> {
   const checks = [
     checkAddress(client.connection),
     ...(await checkServer(client)),
+    ...(await checkPorts(context, client.connection.url)),
     ...adviseLimits(readLimits(context)),
   ]
   const failedSome = checks.some(({ state }) => state === 'fail')
@@ -55,7 +57,7 @@ async function checkServer(client: AdminClient): Promise<readonly Check[]> {
   if ('state' in ready) return [ready]
   const url = client.connection.url
   const reached: Check = { name: 'admin API', state: 'ok', detail: `${url} answers` }
-  const checks = [reached, checkReadiness(ready.value), checkClock(ready.value, Date.now())]
+  const checks = [reached, ...checkReadiness(ready.value), checkClock(ready.value, Date.now())]
   const fleet = await attempt('token', () => client.get<FleetAnswer>('fleet'))
   if ('state' in fleet) return [...checks, fleet]
   const { tokenFrom } = client.connection
@@ -88,21 +90,33 @@ interface Readiness {
   readonly detail?: { readonly bus?: string }
 }
 
-export function checkReadiness({ status, text }: Pick<Answered, 'status' | 'text'>): Check {
-  const name = 'readiness'
+/** Of the admin API: whether it can write, and whether what it writes gets out. */
+export function checkReadiness({
+  status,
+  text,
+}: Pick<Answered, 'status' | 'text'>): readonly Check[] {
   const { ready, reasons = [], detail } = parseReadiness(text)
   if (ready === undefined) {
     const wrong = `/readyz answered ${status}, and not as a Signalbox admin API does`
-    return { name, state: 'fail', detail: wrong, remedy: 'Check --url and SIGNALBOX_URL.' }
-  }
-  if (!ready) {
-    const remedy = 'Nothing can be changed until it is; look at its log and at Postgres.'
-    return { name, state: 'fail', detail: reasons.join('; ') || 'not ready', remedy }
+    return [fail('readiness', wrong, 'Check --url and SIGNALBOX_URL.')]
   }
   const bus = detail?.bus ?? 'unknown'
-  if (bus === 'connected') return { name, state: 'ok', detail: 'ready, the bus is connected' }
-  const remedy = 'Changes are kept and reach the proxies once the bus is back; look at NATS.'
-  return { name, state: 'fail', detail: `the bus is ${bus}`, remedy }
+  return [
+    ready
+      ? { name: 'database', state: 'ok', detail: 'answers' }
+      : fail(
+          'database',
+          reasons.join('; ') || 'not ready',
+          'Nothing can be changed until it is; look at Postgres and at SIGNALBOX_DATABASE_URL.',
+        ),
+    bus === 'connected'
+      ? { name: 'bus', state: 'ok', detail: bus }
+      : fail(
+          'bus',
+          bus,
+          'Changes are kept and reach the proxies later; look at NATS and at SIGNALBOX_NATS_URL.',
+        ),
+  ]
 }
 
 function parseReadiness(text: string): Readiness {

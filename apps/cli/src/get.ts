@@ -2,11 +2,13 @@ import { type AdminClient } from './client.ts'
 import { type Page, type Resource, type Revision, type Spec, type Status } from './answers.ts'
 import { type Context } from './context.ts'
 import { usage } from './failure.ts'
-import { type Kind, KINDS, parseKind, pathOf } from './kinds.ts'
+import { type Kind, parseKind, pathOf } from './kinds.ts'
+import { lastUses } from './last-uses.ts'
+import { listAll } from './list-all.ts'
 import { plain } from './paint.ts'
 import { table } from './table.ts'
+import { type Target, usersOf } from './users.ts'
 
-const PAGE = 1_000
 const REVISIONS_SHOWN = 5
 export const SHAPES = ['table', 'json', 'yaml'] as const
 type Shape = (typeof SHAPES)[number]
@@ -32,28 +34,14 @@ export async function get(
   const shape = shapeOf(context, output)
   if (id !== undefined && label !== undefined) throw usage('a label and an id cannot both be given')
   const client = await context.client()
+  // What was seen last is no part of any revision.
+  const seen = kind === 'principal' && asOf === undefined ? client : null
   if (id !== undefined) {
     const one = await client.get<Resource>(pathOf({ resource: kind, id }), { asOf })
-    return show(context, shape, { value: one, rows: () => tableOf(kind, [one]) })
+    return show(context, shape, { value: one, rows: tableOf(kind, [one], seen) })
   }
   const all = await listAll(client, kind, { asOf, label })
-  await show(context, shape, { value: all, rows: () => tableOf(kind, all.items) })
-}
-
-/** All pages as one; they show the state of one revision. */
-export async function listAll(
-  client: AdminClient,
-  kind: Kind,
-  query: { readonly asOf?: string | undefined; readonly label?: string | undefined } = {},
-): Promise<Omit<Page<Resource>, 'nextCursor'>> {
-  const items: Resource[] = []
-  let cursor: string | undefined
-  for (;;) {
-    const page = await client.get<Page<Resource>>(KINDS[kind], { ...query, limit: PAGE, cursor })
-    items.push(...page.items)
-    if (page.nextCursor === null) return { items, revision: page.revision }
-    cursor = page.nextCursor
-  }
+  await show(context, shape, { value: all, rows: tableOf(kind, all.items, seen) })
 }
 
 function shapeOf({ json }: Context, output: string | undefined): Shape {
@@ -65,10 +53,10 @@ function shapeOf({ json }: Context, output: string | undefined): Shape {
 async function show(
   context: Context,
   shape: Shape,
-  { value, rows }: { readonly value: unknown; readonly rows: () => string },
+  { value, rows }: { readonly value: unknown; readonly rows: () => Promise<string> },
 ): Promise<void> {
   if (shape === 'json') return context.printJson(value)
-  if (shape === 'table') return context.print(rows())
+  if (shape === 'table') return context.print(await rows())
   const { stringify } = await import('./yaml-text.ts')
   await context.print(stringify(value))
 }
@@ -130,28 +118,26 @@ const COLUMNS: Readonly<Record<Kind, readonly Column[]>> = {
   ],
 }
 
-function tableOf(kind: Kind, resources: readonly Resource[]): string {
-  const columns = COLUMNS[kind]
-  const head = ['ID', ...columns.map(([name]) => name), 'REVISION', 'UPDATED']
-  return table(
-    head,
-    resources.map(({ id, revision, updatedAt, spec }) => [
+/** The table, once it is wanted: of principals it asks when they were last seen. */
+function tableOf(kind: Kind, resources: readonly Resource[], seen: AdminClient | null) {
+  return async (): Promise<string> => {
+    const columns = [...COLUMNS[kind]]
+    const uses = seen && (await lastUses(seen))
+    const more = uses ? ['LAST USED'] : []
+    const head = ['ID', ...columns.map(([name]) => name), ...more, 'REVISION', 'UPDATED']
+    const rows = resources.map(({ id, revision, updatedAt, spec }) => [
       id,
       ...columns.map(([, read]) => read(spec)),
+      ...(uses ? [uses.get(id)] : []),
       revision,
       updatedAt,
-    ]),
-  )
+    ])
+    return table(head, rows)
+  }
 }
 
 function pairs(labels: unknown): readonly string[] {
   return Object.entries((labels ?? {}) as object).map(([name, value]) => `${name}=${value}`)
-}
-
-interface Target {
-  readonly backend?: string
-  readonly labels?: object
-  readonly weight?: number
 }
 
 /** `b1,b2 > b3`: tiers in their order. */
@@ -173,12 +159,14 @@ export async function describe(
   const revisions = (await client.get<Page<Revision>>('revisions', query)).items
   const usedBy = await usersOf(client, kind, id)
   const status = kind === 'backend' ? await statusOf(client, id) : null
-  if (context.json) return context.printJson({ ...one, status, usedBy, revisions })
+  const lastUsedAt = kind === 'principal' ? ((await lastUses(client)).get(id) ?? null) : undefined
+  if (context.json) return context.printJson({ ...one, status, lastUsedAt, usedBy, revisions })
   const { stringify } = await import('./yaml-text.ts')
   const shown = {
     [kind]: one.id,
     ...{ revision: one.revision, createdAt: one.createdAt, updatedAt: one.updatedAt },
     ...(status ? { status } : {}),
+    ...(lastUsedAt === undefined ? {} : { lastUsedAt }),
     ...(usedBy.length > 0 ? { usedBy } : {}),
     spec: one.spec,
   }
@@ -197,39 +185,4 @@ export async function describe(
 async function statusOf(client: AdminClient, id: string): Promise<Status | null> {
   const { items } = await client.get<{ items: readonly Status[] }>('status')
   return items.find(({ backend }) => backend === id) ?? null
-}
-
-/** Which resources name this one: `route/r1`. */
-async function usersOf(client: AdminClient, kind: Kind, id: string): Promise<readonly string[]> {
-  if (kind === 'set') return []
-  const [routes, sets, backends] = await Promise.all([
-    listAll(client, 'route'),
-    listAll(client, 'set'),
-    kind === 'secret' ? backendsWith(client, id) : [],
-  ])
-  const refers = ({ spec }: Resource) => {
-    if (kind === 'policy') return spec['policy'] === id
-    if (kind !== 'backend') return false
-    const tiers = (spec['tiers'] ?? []) as readonly { readonly targets: readonly Target[] }[]
-    return tiers.some(({ targets }) => targets.some(({ backend }) => backend === id))
-  }
-  const owners = sets.items.filter(({ spec }) =>
-    ((spec['members'] ?? []) as readonly string[]).includes(`${kind}/${id}`),
-  )
-  return [
-    ...backends.map((backend) => `backend/${backend}`),
-    ...routes.items.filter(refers).map((route) => `route/${route.id}`),
-    ...owners.map((set) => `set/${set.id}`),
-  ]
-}
-
-/** The backends that refer to a secret. */
-export async function backendsWith(
-  client: AdminClient,
-  secret: string,
-): Promise<readonly string[]> {
-  const { items } = await listAll(client, 'backend')
-  const refers = ({ spec }: Resource) =>
-    (spec['credential'] as { readonly secret?: string } | undefined)?.secret === secret
-  return items.filter(refers).map(({ id }) => id)
 }

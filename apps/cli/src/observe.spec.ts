@@ -130,11 +130,15 @@ describe('doctor', () => {
     bus.sendHeartbeat(await at.heartbeat(1))
     bus.sendHeartbeat(await at.heartbeat(1, { id: 'probe', role: 'probe' }))
     bus.sendStatus({ observer: 'probe', statuses: [statusOf('b1', 'ready')] })
-    const { out, code, json } = await at.run(['doctor', '--json'], { platform: 'darwin' })
+    // What answers /healthz is one of ours: here it is the admin API.
+    const address = new URL(at.base).host
+    const env = { SIGNALBOX_PROXY_LISTEN: address, SIGNALBOX_PROBE_LISTEN: address }
+    const { out, code, json } = await at.run(['doctor', '--json'], { env, platform: 'darwin' })
     expect([code, json.ok]).toEqual([0, true])
     const states = json.checks.map((one: { name: string; state: string }) => [one.name, one.state])
-    const names = ['address', 'admin API', 'readiness', 'clock', 'token', 'proxies', 'lag']
-    const all = [...names, 'refusals', 'probe', 'backends', 'master key']
+    const names = ['address', 'admin API', 'database', 'bus', 'clock', 'token', 'proxies', 'lag']
+    const more = ['refusals', 'probe', 'backends', 'master key', 'proxy port', 'probe port']
+    const all = [...names, ...more]
     expect(states).toEqual(all.map((name) => [name, 'ok']))
     expect(out).not.toContain(TOKENS.admin)
     await bus.close()

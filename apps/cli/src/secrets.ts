@@ -2,12 +2,12 @@ import { type Changed, type Resource } from './answers.ts'
 import { type AdminClient, type Write } from './client.ts'
 import { type Context } from './context.ts'
 import { EXIT, type ExitCode, Failure, usage } from './failure.ts'
-import { backendsWith } from './get.ts'
 import { pathOf } from './kinds.ts'
 import { plain } from './paint.ts'
 import { readValue } from './secret-value.ts'
 import { table } from './table.ts'
 import { type WriteFlags } from './time.ts'
+import { backendsWith } from './users.ts'
 
 export interface SecretFlags extends WriteFlags {
   readonly file?: string
