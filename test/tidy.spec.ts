@@ -41,7 +41,7 @@ const RULES: Readonly<Record<string, RoomRule>> = {
     ],
   },
   'apps/admin-api': {
-    rooms: ['model', 'control', 'routing', 'store', 'bus', 'host'],
+    rooms: ['model', 'control', 'routing', 'dialects', 'store', 'bus', 'host'],
     packages: [
       '@nestjs/common',
       '@nestjs/core',

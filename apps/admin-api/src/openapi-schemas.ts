@@ -187,7 +187,18 @@ export const SHARED_SCHEMAS: Json = {
       requestId: { type: 'string', description: 'The x-request-id of an answer' },
       revision: { type: ['integer', 'string'], description: 'Or an RFC 3339 time; now' },
       down: { type: 'array', items: { type: 'string' }, description: 'Take these as down' },
-      hashOf: { type: 'string', description: 'What ConsistentHash would read of the request' },
+      path: { type: 'string', description: 'As the client writes it; it may name the model' },
+      key: {
+        type: ['string', 'null'],
+        description: 'Id of the key that is shown; null: none is. Where absent, keys do not matter',
+      },
+      headers: {
+        type: 'object',
+        additionalProperties: { type: 'string' },
+        description: 'What ConsistentHash reads of them, x-session-id too; no credentials',
+      },
+      user: { type: 'string', description: 'The member `user` of the body' },
+      hashOf: { type: 'string', description: 'In place of what the policies would hash' },
       place: {
         type: 'object',
         additionalProperties: { type: 'string' },
@@ -200,7 +211,13 @@ export const SHARED_SCHEMAS: Json = {
     properties: {
       ...strings('model'),
       ...whole('revision'),
-      outcome: { enum: ['picked', 'no_backend', 'backend_full', 'model_not_found'] },
+      outcome: {
+        enum: [
+          ...['picked', 'no_backend', 'backend_full', 'model_not_found'],
+          ...['missing_key', 'invalid_key', 'key_not_allowed'],
+        ],
+      },
+      operation: { type: 'string', description: 'Of the path, where one was said' },
       picked: { anyOf: [candidate, { type: 'null' }] },
       route: {
         type: ['object', 'null'],

@@ -6,6 +6,12 @@ import { table } from './table.ts'
 export interface ExplainOptions {
   readonly asOf?: string
   readonly down?: readonly string[]
+  /** The id of a client key. */
+  readonly key?: string
+  /** `name: value`, as curl takes them. */
+  readonly header?: readonly string[]
+  readonly user?: string
+  readonly path?: string
   /** Of a recorded request, instead of a model. */
   readonly request?: string
 }
@@ -17,6 +23,8 @@ export interface Candidate {
   readonly weight: number
   readonly share: number
   readonly reason: string
+  /** How it would serve the path, where one was said. */
+  readonly served?: string
 }
 
 interface Explanation {
@@ -37,29 +45,50 @@ interface Explanation {
 export async function explain(
   context: Context,
   model: string,
-  { asOf, down, request }: ExplainOptions,
+  { asOf, request, ...said }: ExplainOptions,
 ): Promise<ExitCode> {
+  const { down, key, header, user, path } = said
   if (request !== undefined) {
-    if (model === '' && !down) return explainRequest(context, request, asOf)
-    throw usage('--request has a model of its own', 'Leave the model and --down out.')
+    const alone = [down, key, header, user, path].every((one) => one === undefined)
+    if (model === '' && alone) return explainRequest(context, request, asOf)
+    throw usage('--request has all of its own', 'Leave the model and all but --as-of out.')
   }
   const revision = asOf !== undefined && /^\d{1,15}$/.test(asOf) ? Number(asOf) : asOf
-  if (model === '') throw usage('the model is empty', 'Expected the name of a model, or --request.')
+  if (model === '' && path === undefined) {
+    throw usage('the model is empty', 'Expected the name of a model, or --request.')
+  }
   const client = await context.client()
-  const asked = { model, revision, down }
+  const headers = header && Object.fromEntries(header.map(headerOf))
+  const asked = { model: model || undefined, revision, down, key, headers, user, path }
   const found = await client.ask<Explanation>('explain', asked)
   if (context.json) await context.printJson(found)
   else await context.print(render(found))
   return found.picked ? EXIT.ok : EXIT.failed
 }
 
+function headerOf(text: string): readonly [name: string, value: string] {
+  const [, name, value] = /^([^:\s]+):\s*(.*)$/.exec(text) ?? []
+  if (name !== undefined && value !== undefined) return [name, value]
+  throw usage(`${JSON.stringify(text)} is no header`, 'Expected name: value.')
+}
+
 function render({ model, revision, outcome, route, picked, candidates }: Explanation): string {
   const end = picked ? `goes to ${picked.backend}` : `ends with ${outcome}`
   const by = route ? `route ${route.id} (${route.found}), ${route.policy}: ${route.strategy}` : '-'
   const lines = [`${model} at revision ${revision} ${end}`, `by ${by}`, '']
-  const rows = candidates.map(({ tier, backend, model: name, weight, share, reason }) => {
-    return [tier, backend, name, weight, `${Math.round(share * 100)} %`, reason]
+  const hasPath = candidates.some(({ served }) => served !== undefined)
+  const rows = candidates.map(({ tier, backend, model: name, weight, share, reason, served }) => {
+    const last = hasPath ? [reason, served?.replaceAll('_', ' ')] : [reason]
+    return [tier, backend, name, weight, `${Math.round(share * 100)} %`, ...last]
   })
-  const head = ['TIER', 'BACKEND', 'MODEL', 'WEIGHT', 'SHARE', 'WHY']
+  const head = [
+    'TIER',
+    'BACKEND',
+    'MODEL',
+    'WEIGHT',
+    'SHARE',
+    'WHY',
+    ...(hasPath ? ['SERVES'] : []),
+  ]
   return `${lines.join('\n')}${candidates.length > 0 ? table(head, rows) : ''}`
 }

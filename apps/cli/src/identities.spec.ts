@@ -97,4 +97,23 @@ describe('explain', () => {
     expect([down.code, down.json.outcome]).toEqual([1, 'no_backend'])
     expect((await at.run(['explain', 'gpt-4.1', '--as-of', '0'])).out).toMatch(/model_not_found/)
   })
+
+  it('takes who asks, with what headers and at which path', async () => {
+    at.write('all.yaml', DOCUMENT)
+    await at.run(['apply', '-f', 'all.yaml'])
+    await at.run(['keys', 'create', 'other', '--route', 'else'])
+    const other = await at.run(['explain', 'gpt-4.1', '--key', 'other'])
+    expect([other.code, other.out]).toEqual([1, expect.stringMatching(/ends with key_not_allowed/)])
+    const headers = ['-H', 'x-session-id: one', '--header', 'x-b:two', '--user', 'u']
+    const path = await at.run(['explain', 'gpt-4.1', '--path', '/v1/messages', ...headers])
+    expect(path.out).toMatch(/ WHY +SERVES\n0 +b1 .* picked +translated\n/)
+    const gemini = ['explain', '--path', '/v1beta/models/gpt-4.1:generateContent']
+    expect((await at.run(gemini)).out).toMatch(/^gpt-4.1 at revision \d+ goes to b1\n/)
+    for (const wrong of [
+      ['-H', 'no header'],
+      ['--request', 'r', '--key', 'x'],
+    ]) {
+      expect((await at.run(['explain', 'gpt-4.1', ...wrong])).code).toBe(2)
+    }
+  })
 })

@@ -24,6 +24,10 @@ export function addObservingCommands(program: Command, bind: Bind): void {
     .option('--request <id>', 'of this recorded request: the x-request-id of its answer')
     .addOption(asOfOption())
     .option('--down <backend...>', 'take these as down', gather)
+    .option('--key <id>', 'asked by this client key: whether it may, and where it is hashed to')
+    .option('-H, --header <name: value>', 'with this header, which a policy may hash', gather)
+    .option('--user <text>', 'with this `user` in the body')
+    .option('--path <path>', 'asked for at this path of the data plane')
     .action(
       bind(async (context, [model = ''], options) =>
         (await import('./explain.ts')).explain(context, model, options),

@@ -1,25 +1,21 @@
 import { type PolicySpec } from '@signalbox/model'
-import { hashBytes, hashText } from '@signalbox/routing'
+import { affinityOf as placeOf, hashBytes, hashes, hashText } from '@signalbox/routing'
 import { type Asked, type Passage } from './passage.ts'
 import { promptPrefix } from './prompt-prefix.ts'
 
-/** Clients that have sessions name them in this header. */
-const SESSION_HEADER = 'x-session-id'
-
 /** What places this request under the policy, hashed; undefined where it has no such thing. */
 export function affinityOf(
-  { strategy, hashOn }: PolicySpec,
+  policy: PolicySpec,
   passage: Passage,
   asked: Pick<Asked, 'scan' | 'body'>,
 ): number | undefined {
-  if (strategy === 'PrefixAware') return prefixHash(asked)
-  if (strategy !== 'ConsistentHash') return undefined
-  if (!hashOn) {
-    return headerHash(passage, SESSION_HEADER) ?? userHash(asked) ?? keyHash(passage)
-  }
-  if (hashOn.header !== undefined) return headerHash(passage, hashOn.header)
-  if (hashOn.key) return keyHash(passage)
-  return hashOn.user ? userHash(asked) : prefixHash(asked)
+  if (!hashes(policy)) return undefined
+  return placeOf(policy, {
+    header: (name) => headerHash(passage, name),
+    key: () => keyHash(passage),
+    user: () => userHash(asked),
+    prefix: () => prefixHash(asked),
+  })
 }
 
 function headerHash({ request }: Passage, name: string): number | undefined {

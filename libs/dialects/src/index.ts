@@ -6,6 +6,7 @@ export { type Json, type Leniency, type Problem } from './fields.ts'
 export * from './gemini/index.ts'
 export * from './kinds.ts'
 export * from './openai/index.ts'
+export { operationAt, type OperationAt, servedBy } from './operation-at.ts'
 export { type StreamEnd } from './openai/stream-end.ts'
 export { type UsageSieve } from './openai/usage-sieve.ts'
 export {

@@ -1,7 +1,9 @@
 import { type Snapshot } from '@signalbox/model'
+import { affinityOf, type Hashable } from './affinity.ts'
 import { slowStartShare } from './breaker.ts'
 import { match } from './compile.ts'
 import { type Discovered } from './compile-routes.ts'
+import { type KeyRefusal, keyRefusal, type Who } from './explain-key.ts'
 import { pickFromRoute, whyNone } from './pick.ts'
 import { fallbackChain } from './fallback.ts'
 import { boundPerWeight, isOver } from './consistent-hash.ts'
@@ -41,10 +43,12 @@ export interface Candidate {
   readonly reason: Reason
 }
 
+type Outcome = 'picked' | 'no_backend' | 'backend_full' | 'model_not_found' | KeyRefusal
+
 export interface Explanation {
   readonly model: string
   readonly revision: number
-  readonly outcome: 'picked' | 'no_backend' | 'backend_full' | 'model_not_found'
+  readonly outcome: Outcome
   readonly picked: Candidate | null
   readonly route: {
     readonly id: string
@@ -68,6 +72,10 @@ export interface Explaining {
   readonly looked?: ReadonlySet<CompiledTarget>
   /** The route that a recorded pick was made for: it alone is looked at, no fallback of it. */
   readonly only?: CompiledRoute
+  /** Who asks; where absent, no key is looked at. */
+  readonly who?: Who | undefined
+  /** What policies hash of the request, each its own; where absent, the context's hash is all. */
+  readonly hashable?: Hashable | undefined
 }
 
 /**
@@ -79,10 +87,10 @@ export function explain(model: string, explaining: Explaining): Explanation {
   const asked = match(table, model)
   const route = only ?? asked
   const { revision } = table.head
-  if (!route) {
-    const nothing = { picked: null, route: null, fallback: null, candidates: [] }
-    return { model, revision, outcome: 'model_not_found', ...nothing }
-  }
+  const refusal = keyRefusal(model, asked, explaining)
+  const nothing = { picked: null, route: null, fallback: null, candidates: [] }
+  if (refusal !== undefined) return { model, revision, outcome: refusal, ...nothing }
+  if (!route) return { model, revision, outcome: 'model_not_found', ...nothing }
   const looks = lookAlong(only ? [only] : fallbackChain(table, route), explaining)
   const last = looks.at(-1)
   const candidates = looks.flatMap((one) => one.candidates)
@@ -104,7 +112,9 @@ export function explain(model: string, explaining: Explaining): Explanation {
 function lookAlong(chain: readonly CompiledRoute[], explaining: Explaining) {
   const looks = []
   for (const route of chain) {
-    const { context, looked } = explaining
+    const { looked, hashable } = explaining
+    const hash = hashable && affinityOf(route.policy, hashable)
+    const context = hash === undefined ? explaining.context : { ...explaining.context, hash }
     const target = pickFromRoute(route, context)
     const first = route.tiers.findIndex(({ targets }) => target && targets.includes(target))
     const kept = candidatesOf({ route, first, target, context, looked })
