@@ -21,7 +21,7 @@ import { isIdentity } from './tokens.ts'
 const CASCADE = parameter('cascade', 'query', {
   type: 'boolean',
   default: false,
-  description: 'Deletes what refers to it as well, and names it',
+  description: 'Deletes what refers to it as well (of a policy, its prompt), and names it',
 })
 
 const CREDENTIAL: Json = {

@@ -7,6 +7,8 @@ import {
   decideConfig,
   readConfigDocument,
 } from './config.ts'
+import { decide, decideAll } from './decide.ts'
+import { decideRollback } from './rollback.ts'
 import { commit, snapshotOf } from './snapshot-harness.ts'
 
 const backend = (weight = 1) => ({ kind: 'vllm', url: 'http://b', weight })
@@ -158,6 +160,41 @@ describe('a set', () => {
   it('keeps what it had and does not name where it does not prune', () => {
     const { after } = apply({ backends: { e: backend() } }, { on, set: 'team' })
     expect(after?.sets.get('team')?.spec.members).toEqual(['backend/c', 'backend/d', 'backend/e'])
+  })
+
+  it('loses what is deleted in any other way, so that another set may create it anew', () => {
+    const without = (decided: ReturnType<typeof decide>, base = on) => {
+      const after = decided.ok ? commit(base, decided.value) : base
+      return after.sets.get('team')?.spec.members
+    }
+    const remove = { op: 'delete', resource: 'backend', id: 'd', ifMatch: null } as const
+    expect(without(decide(remove, on))).toEqual(['backend/c'])
+    expect(without(decideAll([remove, { ...remove, id: 'c' }], on))).toEqual([])
+    const pruned = apply(some, { on, prune: true, force: true })
+    expect(pruned.after?.sets.get('team')?.spec.members).toEqual([])
+    const only = [{ resource: 'backend', id: 'd' }] as const
+    expect(without(decideRollback(only)(on, { snapshot: now, touched: only }))).toEqual([
+      'backend/c',
+    ])
+    // What is only written anew stays its own.
+    expect(apply({ backends: { c: backend(3) } }, { on, set: 'team' }).drafts).toEqual([
+      'backend.updated c',
+    ])
+  })
+
+  it('that a rollback brings back does not name what was deleted before and stays so', () => {
+    const secret = { sealed: 'AQID', fingerprint: 'f00d' }
+    const set = { team: { members: ['backend/a', 'secret/s'] } }
+    const then = snapshotOf({ ...some, secrets: { s: secret }, sets: set })
+    const today = snapshotOf(some)
+    const touched = [
+      { resource: 'secret', id: 's' },
+      { resource: 'set', id: 'team' },
+    ] as const
+    const decided = decideRollback(null)(today, { snapshot: then, touched })
+    expect(decided.ok && decided.value.map(({ spec }) => spec)).toEqual([
+      { members: ['backend/a'] },
+    ])
   })
 
   it('may take over what belongs to nobody, and nothing of another set', () => {

@@ -14,8 +14,9 @@ import {
 } from '@signalbox/model'
 import { applyCommand, ERRORS_MAX } from './decide.ts'
 import { isObject } from './merge-patch.ts'
+import { isThere, memberOf, settled } from './membership.ts'
 import { checkReferences } from './references.ts'
-import { draftsOf, openView, specIn, type View } from './view.ts'
+import { openView, type View } from './view.ts'
 
 /** What a document holds. Sets are what is kept about documents. */
 export const CONFIG_RESOURCES = [
@@ -96,7 +97,7 @@ export function decideConfig(
     if (refusal) return err(refusal)
     if (options.set !== null) own(document, view, options.set)
     const broken = checkReferences(view)
-    if (!broken) return ok(draftsOf(view))
+    if (!broken) return ok(settled(view))
     const errors = placed(broken.refusal, places[broken.command] ?? '')
     return err({ ...broken.refusal, errors })
   }
@@ -118,10 +119,6 @@ function entriesOf(document: ConfigDocument): readonly Entry[] {
 
 function placeOf(resource: ResourceName, id: string): string {
   return `${DEFINITIONS[resource].plural}.${id}`
-}
-
-function memberOf({ resource, id }: Pick<Entry, 'resource' | 'id'>): string {
-  return `${resource}/${id}`
 }
 
 function refuseForeign(
@@ -191,10 +188,7 @@ function pruneRest(
 /** The set has what the document names, and what it had and still is. */
 function own(document: ConfigDocument, view: View, set: string): void {
   const before = view.snapshot.sets.get(set)?.spec.members ?? []
-  const kept = before.filter((member) => {
-    const [resource = '', ...rest] = member.split('/')
-    return specIn(view, resource as ConfigResource, rest.join('/')) !== null
-  })
+  const kept = before.filter((member) => isThere(view, member))
   const members = [...new Set([...kept, ...entriesOf(document).map(memberOf)])].sort()
   view.pending.set.set(set, { spec: { members }, command: -1 })
 }

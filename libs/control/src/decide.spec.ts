@@ -93,6 +93,51 @@ describe('the fallbacks of a route', () => {
   })
 })
 
+describe('the prompts of a policy', () => {
+  const prompts = { backends: { b1: { text: 'Be brief.' } } }
+  const prompted = snapshotOf({
+    backends: { b1: backend(), b2: backend() },
+    policies: { fast: { prompts }, other: {} },
+    routes: { r: routeTo('b2', { policy: 'fast' }) },
+  })
+
+  it('are for backends that there are', () => {
+    const spec = { prompts: { backends: { b1: { text: 'x' }, nope: { text: 'y' } } } }
+    const refusal = refusalOf({ op: 'put', resource: 'policy', id: 'fast', spec, ...none })
+    expect(refusal.code).toBe('dangling_reference')
+    expect(refusal.message).toBe('policy fast refers to backend nope, which does not exist')
+    expect(paths(refusal)).toEqual(['spec.prompts.backends.nope'])
+    const fine = { op: 'put', resource: 'policy', id: 'new', spec: { prompts }, ...none } as const
+    expect(decide(fine, given).ok).toBe(true)
+  })
+
+  it('hold a backend fast, but a cascade takes the prompt and leaves the policy', () => {
+    const command = { op: 'delete', resource: 'backend', id: 'b1', ...none } as const
+    const refusal = refusalOf(command, prompted)
+    expect([refusal.code, refusal.message]).toEqual([
+      'still_referenced',
+      'policy fast still refers to backend b1',
+    ])
+    const decided = decide({ ...command, cascade: true }, prompted)
+    const drafts = decided.ok ? decided.value : []
+    expect(drafts.map(({ type, id }) => `${type} ${id}`)).toEqual([
+      'backend.deleted b1',
+      'policy.updated fast',
+    ])
+    const left = { ...prompted.policies.get('fast')?.spec, prompts: { models: {}, backends: {} } }
+    expect(drafts[1]?.spec).toEqual(left)
+  })
+
+  it('were not there in a policy of an earlier version, which holds nothing', () => {
+    const { prompts: _, ...earlier } = prompted.policies.get('other')?.spec ?? {}
+    const stored = prompted.policies.get('other')
+    const old = { ...stored, spec: earlier } as NonNullable<typeof stored>
+    const snapshot = { ...given, policies: new Map([...given.policies, ['other', old]]) }
+    const command = { op: 'delete', resource: 'backend', id: 'b1', ...none, cascade: true } as const
+    expect(decide(command, snapshot).ok).toBe(true)
+  })
+})
+
 describe('create', () => {
   it('drafts the whole spec with its defaults, as version 1', () => {
     const decided = decide({ op: 'create', resource: 'policy', id: 'p', spec: {} }, given)

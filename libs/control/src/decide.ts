@@ -17,10 +17,11 @@ import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
 import { isObject, mergePatch } from './merge-patch.ts'
+import { settled } from './membership.ts'
 import { checkReferences } from './references.ts'
-import { referringTo } from './referring.ts'
+import { referringTo, withoutPrompts } from './referring.ts'
 import { keepSecret } from './secret.ts'
-import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
+import { openView, specIn, storedIn, type View } from './view.ts'
 
 /** How many field problems one refusal carries. */
 export const ERRORS_MAX = 100
@@ -33,7 +34,7 @@ export const ERRORS_MAX = 100
 export function decide(command: Command, snapshot: Snapshot): Result<readonly Draft[], Refusal> {
   const view = openView(snapshot)
   const refusal = applyCommand(command, 0, view) ?? checkReferences(view)?.refusal
-  return refusal ? err(capped(refusal)) : ok(draftsOf(view))
+  return refusal ? err(capped(refusal)) : ok(settled(view))
 }
 
 /**
@@ -51,7 +52,7 @@ export function decideAll(
     if (refusal) return err(inOperation(index, refusal))
   }
   const broken = checkReferences(view)
-  return broken ? err(inOperation(broken.command, broken.refusal)) : ok(draftsOf(view))
+  return broken ? err(inOperation(broken.command, broken.refusal)) : ok(settled(view))
 }
 
 function inOperation(index: number, refusal: Refusal): Refusal {
@@ -69,12 +70,25 @@ export function applyCommand(command: Command, index: number, view: View): Refus
   const wanted = wantedBy(command, view)
   if (!wanted.ok) return wanted.error
   const { id, spec } = wanted.value
-  const cascades = command.op === 'delete' && command.cascade === true
-  const referring = cascades ? referringTo(view, command.resource, id) : []
+  if (command.op === 'delete' && command.cascade === true) {
+    cascade({ ...command, command: index }, view)
+  }
   view.pending[command.resource].set(id, { spec, command: index })
-  for (const one of referring)
-    view.pending[one.resource].set(one.id, { spec: null, command: index })
   return undefined
+}
+
+/** Deletes all that refers to a resource, but for policies: they lose prompts for backends. */
+function cascade(
+  deleted: { readonly resource: ResourceName; readonly id: string; readonly command: number },
+  view: View,
+): void {
+  const { resource, id, command } = deleted
+  const all = [...referringTo(view, resource, id), { resource, id }]
+  const backends = all.filter((one) => one.resource === 'backend').map((one) => one.id)
+  for (const [name, spec] of [...withoutPrompts(view, new Set(backends))]) {
+    view.pending.policy.set(name, { spec, command })
+  }
+  for (const one of all) view.pending[one.resource].set(one.id, { spec: null, command })
 }
 
 interface Wanted {

@@ -4,6 +4,7 @@ import {
   secretOf,
   type BackendSpec,
   type FieldProblem,
+  type PolicySpec,
   type Refusal,
   type ResourceName,
   type RouteSpec,
@@ -11,7 +12,7 @@ import {
   type SettingsSpec,
 } from '@signalbox/model'
 import { fallbackCycle, fallbacksOf } from './fallbacks.ts'
-import { nameSome, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
+import { nameSome, promptedIn, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
 import { allIn, specIn, type View } from './view.ts'
 
 export interface LocatedRefusal {
@@ -25,7 +26,8 @@ export interface LocatedRefusal {
  * pass through states that do not (two routes swapping an alias).
  */
 export function checkReferences(view: View): LocatedRefusal | undefined {
-  const broken = checkRoutes(view) ?? checkBackends(view) ?? checkSettings(view)
+  const broken =
+    checkRoutes(view) ?? checkPolicies(view) ?? checkBackends(view) ?? checkSettings(view)
   if (broken) return broken
   for (const resource of REFERRED) {
     const deleted = checkDeleted(view, resource)
@@ -69,9 +71,35 @@ function danglingReference(view: View, id: string, route: RouteSpec): Refusal | 
     note(`spec.fallbacks.${n}`, `route ${fallback}`)
   })
   if (errors.length === 0) return undefined
-  const verb = missing.size === 1 ? 'does not exist' : 'do not exist'
-  const message = `route ${id} refers to ${nameSome([...missing])}, which ${verb}`
+  return dangling(`route ${id}`, [...missing], errors)
+}
+
+function dangling(
+  who: string,
+  missing: readonly string[],
+  errors: readonly FieldProblem[],
+): Refusal {
+  const verb = missing.length === 1 ? 'does not exist' : 'do not exist'
+  const message = `${who} refers to ${nameSome(missing)}, which ${verb}`
   return refuse('dangling_reference', message, { errors })
+}
+
+/** A prompt for a backend that there is not would wait for whoever takes the name next. */
+function checkPolicies(view: View): LocatedRefusal | undefined {
+  for (const [id, { spec, command }] of view.pending.policy) {
+    if (spec === null) continue
+    const missing = promptedIn(spec as PolicySpec).filter(
+      (backend) => specIn(view, 'backend', backend) === null,
+    )
+    if (missing.length === 0) continue
+    const errors = missing.map((backend) => {
+      const message = `backend ${backend} does not exist`
+      return { path: `spec.prompts.backends.${backend}`, message }
+    })
+    const names = missing.map((backend) => `backend ${backend}`)
+    return { command, refusal: dangling(`policy ${id}`, names, errors) }
+  }
+  return undefined
 }
 
 /** For each name that a written route claims: the routes that have it, as their id or an alias. */

@@ -1,4 +1,5 @@
 import {
+  type PolicySpec,
   type ResourceName,
   type RouteSpec,
   secretOf,
@@ -15,7 +16,7 @@ export const REFERRED = ['route', 'backend', 'policy', 'secret'] as const
 export type Referred = (typeof REFERRED)[number]
 
 export interface User {
-  readonly resource: 'route' | 'backend' | 'settings'
+  readonly resource: 'route' | 'backend' | 'policy' | 'settings'
   readonly id: string
   readonly refersTo: readonly string[]
 }
@@ -32,6 +33,11 @@ export function* referredBy(view: View, resource: Referred): Generator<User> {
   for (const [id, route] of allIn(view, 'route')) {
     yield { resource: 'route', id, refersTo: namedIn(route, resource) }
   }
+  if (resource === 'backend') {
+    for (const [id, policy] of allIn(view, 'policy')) {
+      yield { resource: 'policy', id, refersTo: promptedIn(policy) }
+    }
+  }
   if (resource !== 'policy') return
   for (const [id, { implicitPolicy }] of allIn(view, 'settings')) {
     yield { resource: 'settings', id, refersTo: policyOf(implicitPolicy) }
@@ -45,6 +51,11 @@ function namedIn(route: RouteSpec, resource: Exclude<Referred, 'secret'>): reado
   return route.tiers.flatMap((tier) => tier.targets.flatMap((target) => target.backend ?? []))
 }
 
+/** The backends that a policy has a prompt for; none in one stored before there were prompts. */
+export function promptedIn({ prompts }: PolicySpec): readonly string[] {
+  return Object.keys((prompts as PolicySpec['prompts'] | undefined)?.backends ?? {})
+}
+
 /** Settings that were stored before they named one have none. */
 function policyOf(policy: SettingsSpec['implicitPolicy'] | undefined): readonly string[] {
   return policy === undefined ? [] : [policy]
@@ -52,7 +63,8 @@ function policyOf(policy: SettingsSpec['implicitPolicy'] | undefined): readonly 
 
 /**
  * What a cascade deletes with a resource: all that refer to it, and all that refer to those.
- * Settings stay, so that their reference is refused as any other.
+ * Settings stay, so that their reference is refused as any other. So do policies, which only lose
+ * a prompt (`withoutPrompts`).
  */
 export function referringTo(view: View, resource: ResourceName, id: string): readonly User[] {
   const found = new Map<string, User>()
@@ -62,13 +74,27 @@ export function referringTo(view: View, resource: ResourceName, id: string): rea
     const kind = REFERRED.find((name) => name === one.resource)
     if (!kind) continue
     for (const user of referredBy(view, kind)) {
-      if (user.resource === 'settings' || !user.refersTo.includes(one.id)) continue
+      if (user.resource === 'settings' || user.resource === 'policy') continue
+      if (!user.refersTo.includes(one.id)) continue
       if (found.has(userOf(user))) continue
       found.set(userOf(user), user)
       waiting.push(user)
     }
   }
   return [...found.values()]
+}
+
+/** The policies that have prompts for these backends, without those prompts. */
+export function* withoutPrompts(
+  view: View,
+  backends: ReadonlySet<string>,
+): Generator<readonly [string, PolicySpec]> {
+  if (backends.size === 0) return
+  for (const [id, policy] of allIn(view, 'policy')) {
+    if (!promptedIn(policy).some((backend) => backends.has(backend))) continue
+    const left = Object.entries(policy.prompts.backends).filter(([name]) => !backends.has(name))
+    yield [id, { ...policy, prompts: { ...policy.prompts, backends: Object.fromEntries(left) } }]
+  }
 }
 
 export function userOf({ resource, id }: User): string {

@@ -13,8 +13,9 @@ import {
   type Snapshot,
   type Spec,
 } from '@signalbox/model'
+import { settled } from './membership.ts'
 import { checkReferences } from './references.ts'
-import { draftsOf, openView } from './view.ts'
+import { openView } from './view.ts'
 
 /**
  * Who may is not undone because a route is: a revoked key must not come back, a closed fleet not
@@ -58,7 +59,7 @@ export function decideRollback(
       view.pending[one.resource].set(one.id, { spec, command: 0 })
     }
     const broken = checkReferences(view)
-    return broken ? err(broken.refusal) : ok(draftsOf(view))
+    return broken ? err(broken.refusal) : ok(settled(view))
   }
 }
 
