@@ -191,8 +191,14 @@ describe('a principal', () => {
     await api.store.noteUses(new Map([['ci', new Date('2026-01-01T00:00:00Z')]]))
     expect(await api.store.lastUses()).toEqual(uses)
     await addPrincipal('ci', { role: 'viewer' })
-    const { items } = (await api.call('GET', 'audit/last-uses')).json
-    expect(items).toEqual([{ principal: 'ci', at: '2026-01-02T00:00:00.000Z' }])
+    const ci = { principal: 'ci', at: '2026-01-02T00:00:00.000Z' }
+    const first = (await api.call('GET', 'audit/last-uses')).json
+    expect(first).toEqual({ items: [ci], nextCursor: null })
+    await api.store.noteUses(new Map([['bot', new Date('2026-01-02T00:00:00Z')]]))
+    const { items, nextCursor } = (await api.call('GET', 'audit/last-uses?limit=1')).json
+    expect(items).toMatchObject([{ principal: 'bot' }])
+    const rest = `audit/last-uses?limit=1&cursor=${nextCursor}`
+    expect((await api.call('GET', rest)).json).toEqual({ items: [ci], nextCursor: null })
   })
 })
 

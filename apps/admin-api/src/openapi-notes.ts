@@ -81,6 +81,7 @@ const observation = {
   revision: 3,
   counts: true,
 }
+const observed = { ...status, observers: [observation] }
 const sealedStatus = {
   key: '7b632f6e',
   previousKeys: [],
@@ -221,7 +222,7 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
   },
   list_last_uses: {
     summary: 'When each principal was last seen',
-    answer: { items: [{ principal: 'ci', at: AT }] },
+    answer: { items: [{ principal: 'ci', at: AT }], nextCursor: null },
   },
   get_session: {
     summary: 'Who calls, and until when',
@@ -250,11 +251,16 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
         laggards: [],
       },
       members: [member],
+      nextCursor: null,
     },
   },
   get_status: {
     summary: 'What probes say of every backend',
-    answer: { items: [{ ...status, observers: [observation] }], revision: REVISION },
+    answer: { items: [observed], nextCursor: null, revision: REVISION },
+  },
+  get_status_of: {
+    summary: 'What probes say of one backend',
+    answer: observed,
   },
   get_status_history: {
     summary: 'When a backend went down or came back, and who said so',

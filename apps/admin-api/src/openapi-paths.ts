@@ -13,6 +13,7 @@ import {
   WRITE,
   WRITE_PROBLEMS,
 } from './openapi-kit.ts'
+import { BY_ID } from './paging.ts'
 
 const revisionParameters = [
   ...paging(200, 50),
@@ -216,7 +217,8 @@ export const OTHER_PATHS: Json = {
   ),
   '/admin/v1/audit/last-uses': read(
     ['list_last_uses', 'audit'],
-    ['When each principal was last seen, to a minute', { type: 'object' }],
+    ['When each principal was last seen, to a minute; sorted by id', { type: 'object' }],
+    [...paging(BY_ID.most, BY_ID.otherwise)],
   ),
   '/admin/v1/fleet': read(
     ['get_fleet', 'observed'],
@@ -226,9 +228,19 @@ export const OTHER_PATHS: Json = {
         type: 'integer',
         description: 'How this one spread; the head',
       }),
+      ...paging(BY_ID.most, BY_ID.otherwise),
     ],
   ),
-  '/admin/v1/status': read(['get_status', 'observed'], ['Health of backends', ref('Statuses')]),
+  '/admin/v1/status': read(
+    ['get_status', 'observed'],
+    ['Health of backends, sorted by id', ref('Statuses')],
+    [...paging(BY_ID.most, BY_ID.otherwise)],
+  ),
+  '/admin/v1/status/{backend}': read(
+    ['get_status_of', 'observed'],
+    ['Health of one backend', ref('ObservedStatus')],
+    [parameter('backend', 'path', text('Its id; a slash in it is written %2F'))],
+  ),
   '/admin/v1/status/{backend}/history': read(
     ['get_status_history', 'observed'],
     ['When it changed sides, newest first: 200 changes, 30 days at most', { type: 'object' }],

@@ -78,6 +78,7 @@ export const OBSERVED_SCHEMAS: Json = {
       laggards,
     }),
     members: listOf('Member'),
+    nextCursor: nullable('string'),
   }),
   Status: whose({
     ...strings('backend', 'health'),
@@ -95,14 +96,13 @@ export const OBSERVED_SCHEMAS: Json = {
     ...whole('revision'),
     counts: { type: 'boolean', description: 'It is heard, and has a word to say' },
   }),
+  ObservedStatus: {
+    allOf: [ref('Status')],
+    properties: { observers: listOf('Observation') },
+  },
   Statuses: whose({
-    items: {
-      type: 'array',
-      items: {
-        allOf: [ref('Status')],
-        properties: { observers: listOf('Observation') },
-      },
-    },
+    items: listOf('ObservedStatus'),
+    nextCursor: nullable('string'),
     ...whole('revision'),
   }),
 }

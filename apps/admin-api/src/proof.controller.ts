@@ -10,7 +10,7 @@ import {
 } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { Checkpoints } from './checkpoints.ts'
-import { readPage } from './paging.ts'
+import { presentPart, readPage, readPart } from './paging.ts'
 import { type AdminRequest, readQuery } from './request.ts'
 import { AdminService } from './service.ts'
 
@@ -93,10 +93,10 @@ export class ProofController {
 
   @Get('last-uses')
   async lastUses(@Req() request: AdminRequest) {
-    readQuery(request, [])
-    const uses = await this.service.deps.store.lastUses()
-    const items = [...uses].map(([principal, at]) => ({ principal, at: at.toISOString() }))
-    return { items: items.sort((a, b) => (a.principal < b.principal ? -1 : 1)) }
+    const { after, limit } = readPart(readQuery(request, ['limit', 'cursor']))
+    const uses = await this.service.deps.store.lastUses({ after, limit: limit + 1 })
+    const found = [...uses].map(([principal, at]) => ({ principal, at: at.toISOString() }))
+    return presentPart(found, limit, ({ principal }) => principal)
   }
 
   async #openKept(): Promise<{ checkpoints: Checkpoint[]; problems: ChainProblem[] }> {

@@ -48,6 +48,19 @@ it('the status of a backend is what most of its probes say, beside what each of 
   ])
 })
 
+it('the statuses are read in pages, and one by itself', async () => {
+  for (const id of ['b2', 'b1', 'b3']) await at.add(id)
+  say('p1', 'down')
+  await eventually(async () => (await first()).health === 'down')
+  const { items, nextCursor, revision } = (await at.call('GET', 'status?limit=2')).json
+  expect([items.map((one: Status) => one.backend), revision]).toEqual([['b1', 'b2'], 3])
+  const rest = (await at.call('GET', `status?limit=2&cursor=${nextCursor}`)).json
+  expect(rest).toMatchObject({ items: [{ backend: 'b3', health: 'unknown' }], nextCursor: null })
+  expect((await at.call('GET', 'status/b1')).json).toEqual(items[0])
+  const { status, json } = await at.call('GET', 'status/b4')
+  expect([status, json.code]).toEqual([404, 'not_found'])
+})
+
 describe('the history of a backend', () => {
   const history = async (query = '') => at.call('GET', `status/b1/history${query}`)
   const healths = async () =>

@@ -107,6 +107,19 @@ function status(backend: string, revision: number) {
 }
 
 describe('GET /fleet', () => {
+  it('is read in pages, and counts all whatever the page', async () => {
+    for (const id of ['p3', 'p1', 'p2']) member.sendHeartbeat(await at.heartbeat(0, { id }))
+    await eventually(async () => (await at.call('GET', 'fleet')).json.members.length === 3)
+    const idsOf = ({ members }: { members: readonly { id: string }[] }) => members.map((m) => m.id)
+    const first = (await at.call('GET', 'fleet?limit=2')).json
+    expect([idsOf(first), first.live, first.convergence.acked]).toEqual([['p1', 'p2'], 3, 3])
+    const rest = (await at.call('GET', `fleet?limit=2&cursor=${first.nextCursor}`)).json
+    expect([idsOf(rest), rest.live, rest.nextCursor]).toEqual([['p3'], 3, null])
+    for (const wrong of ['limit=0', 'limit=1001', 'cursor=', 'cursor=*', 'cursor=AA']) {
+      expect((await at.call('GET', `fleet?${wrong}`)).json.code).toBe('unknown_parameter')
+    }
+  })
+
   it('says how the head, or another revision, spread, and who does not have it', async () => {
     await join()
     const before = (await at.call('GET', 'fleet')).json.convergence

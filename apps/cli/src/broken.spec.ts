@@ -18,7 +18,7 @@ async function serve(events: readonly ((response: ServerResponse) => void)[]): P
   let streams = 0
   server = createServer(({ url }, response) => {
     if (url === '/admin/v1/events') events[streams++]?.(response)
-    else if (url === '/admin/v1/fleet') {
+    else if (url?.startsWith('/admin/v1/fleet?')) {
       response.end('{"head":{"revision":1},"live":0,"applied":0,"members":[]}')
     } else {
       response.write('{"kind":"log"}\n', () => response.destroy())

@@ -7,6 +7,7 @@ import { checkKeys } from './doctor-keys.ts'
 import { adviseLimits } from './doctor-limits.ts'
 import { checkPorts } from './doctor-ports.ts'
 import { EXIT, type ExitCode, Failure } from './failure.ts'
+import { allMembers, allStatuses } from './pages.ts'
 import { plain } from './paint.ts'
 import { type SealedStatus } from './secrets.ts'
 
@@ -58,12 +59,12 @@ async function checkServer(client: AdminClient): Promise<readonly Check[]> {
   const url = client.connection.url
   const reached: Check = { name: 'admin API', state: 'ok', detail: `${url} answers` }
   const checks = [reached, ...checkReadiness(ready.value), checkClock(ready.value, Date.now())]
-  const fleet = await attempt('token', () => client.get<FleetAnswer>('fleet'))
+  const fleet = await attempt('token', () => allMembers<FleetAnswer>(client))
   if ('state' in fleet) return [...checks, fleet]
   const { tokenFrom } = client.connection
   const token: Check = { name: 'token', state: 'ok', detail: `accepted (from ${tokenFrom})` }
   const statuses = await attempt('backends', () =>
-    client.get<{ items: readonly Status[] }>('status'),
+    allStatuses<{ items: readonly Status[] }>(client),
   )
   const backends = 'state' in statuses ? statuses : checkBackends(statuses.value.items)
   const sealed = await attempt('master key', () => client.get<SealedStatus>('secrets/status'))

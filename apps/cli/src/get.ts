@@ -158,7 +158,8 @@ export async function describe(
   const query = { resource: kind, id, limit: REVISIONS_SHOWN }
   const revisions = (await client.get<Page<Revision>>('revisions', query)).items
   const usedBy = await usersOf(client, kind, id)
-  const status = kind === 'backend' ? await statusOf(client, id) : null
+  const status =
+    kind === 'backend' ? await client.get<Status>(`status/${encodeURIComponent(id)}`) : null
   const lastUsedAt = kind === 'principal' ? ((await lastUses(client)).get(id) ?? null) : undefined
   if (context.json) return context.printJson({ ...one, status, lastUsedAt, usedBy, revisions })
   const { stringify } = await import('./yaml-text.ts')
@@ -180,9 +181,4 @@ export async function describe(
   await context.print(stringify(shown))
   const head = ['REVISION', 'AT', 'ACTOR', 'CHANGE', 'REASON']
   await context.print(`\n${plain(table(head, rows))}`)
-}
-
-async function statusOf(client: AdminClient, id: string): Promise<Status | null> {
-  const { items } = await client.get<{ items: readonly Status[] }>('status')
-  return items.find(({ backend }) => backend === id) ?? null
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type FleetAnswer, type Member, type Status } from './answers.ts'
 import { type AdminClient } from './client.ts'
 import { type Context } from './context.ts'
+import { allMembers, allStatuses } from './pages.ts'
 import { plain } from './paint.ts'
 import { follow, type ServerEvent } from './server-events.ts'
 import { table } from './table.ts'
@@ -36,7 +37,7 @@ export function status(context: Context, options: ObserveOptions): Promise<void>
 }
 
 const FLEET: View<FleetAnswer> = {
-  read: (client) => client.get<FleetAnswer>('fleet'),
+  read: (client) => allMembers<FleetAnswer>(client),
   draw: drawFleet,
   events: ({ members }) => members.map((data) => ({ event: 'member', data })),
   line: ({ event, data }) => {
@@ -53,7 +54,7 @@ interface Statuses {
 }
 
 const STATUS: View<Statuses> = {
-  read: (client) => client.get<Statuses>('status'),
+  read: (client) => allStatuses<Statuses>(client),
   draw: drawStatus,
   events: ({ items }) => items.map((data) => ({ event: 'status', data })),
   line: ({ event, data }) => (event === 'status' ? statusLine(data as Status) : undefined),

@@ -231,5 +231,7 @@ describe('one resource, and the ids of all', () => {
     }
     expect(await store.resource('route', 'b1', 5)).toBeNull()
     expect(await store.ids('backend')).toEqual({ revision: 5, ids: ['a1', 'b1'] })
+    expect((await store.ids('backend', { limit: 1 })).ids).toEqual(['a1'])
+    expect((await store.ids('backend', { after: 'a1', limit: 2 })).ids).toEqual(['b1'])
   })
 })

@@ -79,7 +79,7 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
       asOf === undefined
         ? readResource(reader, name, id)
         : readResourceAt(reader, { resource: name, id }, asOf),
-    ids: (name) => readIds(reader, name),
+    ids: (name, part = {}) => readIds(reader, name, part),
     between: (from, to) => readBetween(reader, from, to),
     page: (name, query) => readPage(reader, name, query),
     revisions: (filter) => readRevisions(reader, filter),
@@ -142,7 +142,7 @@ function besideTheLog(reader: Reader): Pick<Store, BesideTheLog> {
     replaceAnswer: (answer, body) => replaceAnswer(reader, answer, body),
     principals: () => readPrincipals(reader),
     noteUses: (uses) => noteUses(reader, uses),
-    lastUses: () => readLastUses(reader),
+    lastUses: (part = {}) => readLastUses(reader, part),
   }
 }
 

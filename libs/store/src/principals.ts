@@ -2,13 +2,15 @@ import { type Resource } from '@signalbox/model'
 import { withClient } from './database.ts'
 import { type Source } from './read.ts'
 import { resourceOf, type ResourceRow } from './rows.ts'
+import { type Part } from './store.ts'
 
 const PRINCIPALS = `SELECT resource, id, version, revision, created_at, updated_at, schema, spec
   FROM resource WHERE fleet = $1 AND resource = 'principal'`
 const NOTE_USES = `INSERT INTO last_use (fleet, principal, at)
   SELECT $1, * FROM unnest($2::text[], $3::timestamptz[])
   ON CONFLICT (fleet, principal) DO UPDATE SET at = greatest(last_use.at, excluded.at)`
-const LAST_USES = 'SELECT principal, at FROM last_use WHERE fleet = $1'
+const LAST_USES = `SELECT principal, at FROM last_use
+  WHERE fleet = $1 AND principal COLLATE "C" > $2 ORDER BY principal COLLATE "C" LIMIT $3`
 
 /** All principals as they are now. */
 export async function readPrincipals({
@@ -31,9 +33,12 @@ export async function noteUses(
   await withClient(pool, (client) => client.query(NOTE_USES, [fleet, ...columns]))
 }
 
-export async function readLastUses({ pool, fleet }: Source): Promise<ReadonlyMap<string, Date>> {
+export async function readLastUses(
+  { pool, fleet }: Source,
+  { after = '', limit }: Part,
+): Promise<ReadonlyMap<string, Date>> {
   const { rows } = await withClient(pool, (client) =>
-    client.query<{ principal: string; at: Date }>(LAST_USES, [fleet]),
+    client.query<{ principal: string; at: Date }>(LAST_USES, [fleet, after, limit]),
   )
   return new Map(rows.map(({ principal, at }) => [principal, at]))
 }

@@ -20,6 +20,7 @@ import {
   type RevisionRow,
   snapshotOf,
 } from './rows.ts'
+import { type Part } from './store.ts'
 
 const HEAD = 'SELECT lineage, epoch, revision, position, hash FROM log_head WHERE fleet = $1'
 const HEAD_AT = 'SELECT epoch, revision, hash FROM revision WHERE fleet = $1 AND revision = $2'
@@ -132,16 +133,18 @@ export async function headAt(
   return headOf({ ...row, lineage: now.lineage })
 }
 
-const IDS = 'SELECT id FROM resource WHERE fleet = $1 AND resource = $2 ORDER BY id'
+const IDS = `SELECT id FROM resource WHERE fleet = $1 AND resource = $2 AND id COLLATE "C" > $3
+  ORDER BY id COLLATE "C" LIMIT $4`
 
-/** All ids of a kind, and of which state they are. */
+/** The ids of a kind, and of which state they are. */
 export async function readIds(
   { pool, fleet }: Source,
   name: ResourceName,
+  { after = '', limit }: Part,
 ): Promise<{ readonly revision: number; readonly ids: readonly string[] }> {
   return inReadTransaction(pool, async (client) => {
     const { revision } = await readHeadOf(client, fleet)
-    const { rows } = await client.query<{ id: string }>(IDS, [fleet, name])
+    const { rows } = await client.query<{ id: string }>(IDS, [fleet, name, after, limit])
     return { revision, ids: rows.map(({ id }) => id) }
   })
 }

@@ -185,6 +185,14 @@ export interface Denial {
 }
 export type DenialRecord = Denial & { readonly id: number }
 
+/** A part of a list that is sorted by id. */
+export interface Part {
+  /** Behind this id; all ids are behind the empty one. */
+  readonly after?: string
+  /** Where absent, all of them. */
+  readonly limit?: number
+}
+
 export interface PageQuery {
   /** Behind this id. */
   readonly after?: string
@@ -238,8 +246,11 @@ export interface Store {
     id: string,
     asOf?: number,
   ): Promise<Resource<Name> | null>
-  /** All ids of a kind as they are now, sorted, and of which state they are. */
-  ids(name: ResourceName): Promise<{ readonly revision: number; readonly ids: readonly string[] }>
+  /** The ids of a kind as they are now, sorted, and of which state they are. */
+  ids(
+    name: ResourceName,
+    part?: Part,
+  ): Promise<{ readonly revision: number; readonly ids: readonly string[] }>
   /**
    * The states at two revisions (the second: now, where it is not given), each only with what was
    * changed between them; null where the log does not reach so far.
@@ -287,7 +298,8 @@ export interface Store {
   principals(): Promise<readonly Resource<'principal'>[]>
   /** Notes when principals were last seen, by id; an earlier time changes nothing. */
   noteUses(uses: ReadonlyMap<string, Date>): Promise<void>
-  lastUses(): Promise<ReadonlyMap<string, Date>>
+  /** When principals were last seen, sorted by their ids. */
+  lastUses(part?: Part): Promise<ReadonlyMap<string, Date>>
   /**
    * Begins a new epoch where the log may have lost its tail: its Postgres is another one than it
    * was, or somebody has seen a revision that it does not have; or where an operator asks for it.
