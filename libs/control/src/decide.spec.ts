@@ -93,6 +93,22 @@ describe('the fallbacks of a route', () => {
   })
 })
 
+describe('a set that is written', () => {
+  const put = (members: readonly string[]): Command => {
+    return { op: 'put', resource: 'set', id: 's', spec: { members }, ...none } as const
+  }
+
+  it('names what there is', () => {
+    expect(decide(put(['backend/b1', 'policy/fast', 'route/gpt-4o']), given).ok).toBe(true)
+    const refusal = refusalOf(put(['backend/b1', 'backend/b2', 'route/x/y']))
+    expect(refusal).toMatchObject({
+      code: 'dangling_reference',
+      message: 'set s names backend/b2, route/x/y, which do not exist',
+    })
+    expect(paths(refusal)).toEqual(['spec.members.1', 'spec.members.2'])
+  })
+})
+
 describe('the prompts of a policy', () => {
   const prompts = { backends: { b1: { text: 'Be brief.' } } }
   const prompted = snapshotOf({

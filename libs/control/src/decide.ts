@@ -17,7 +17,7 @@ import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
 import { isObject, mergePatch } from './merge-patch.ts'
-import { settled } from './membership.ts'
+import { checkMembers, settled } from './membership.ts'
 import { checkReferences } from './references.ts'
 import { referringTo, withoutPrompts } from './referring.ts'
 import { keepSecret } from './secret.ts'
@@ -33,7 +33,8 @@ export const ERRORS_MAX = 100
  */
 export function decide(command: Command, snapshot: Snapshot): Result<readonly Draft[], Refusal> {
   const view = openView(snapshot)
-  const refusal = applyCommand(command, 0, view) ?? checkReferences(view)?.refusal
+  const refusal =
+    applyCommand(command, 0, view) ?? (checkReferences(view) ?? checkMembers(view))?.refusal
   return refusal ? err(capped(refusal)) : ok(settled(view))
 }
 
@@ -51,7 +52,7 @@ export function decideAll(
     const refusal = applyCommand(command, index, view)
     if (refusal) return err(inOperation(index, refusal))
   }
-  const broken = checkReferences(view)
+  const broken = checkReferences(view) ?? checkMembers(view)
   return broken ? err(inOperation(broken.command, broken.refusal)) : ok(settled(view))
 }
 

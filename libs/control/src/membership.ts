@@ -1,4 +1,12 @@
-import { type Draft, type ResourceName } from '@signalbox/model'
+import {
+  type Draft,
+  type FieldProblem,
+  refuse,
+  type ResourceName,
+  type SetSpec,
+} from '@signalbox/model'
+import { type LocatedRefusal } from './references.ts'
+import { nameSome } from './referring.ts'
 import { allIn, draftsOf, specIn, type View } from './view.ts'
 
 /** How a set names what it owns. */
@@ -9,6 +17,23 @@ export function memberOf({ resource, id }: { resource: ResourceName; id: string 
 export function isThere(view: View, member: string): boolean {
   const [resource = '', ...rest] = member.split('/')
   return specIn(view, resource as ResourceName, rest.join('/')) !== null
+}
+
+/** A set that commands write names what there is, as any other reference does. */
+export function checkMembers(view: View): LocatedRefusal | undefined {
+  for (const [id, { spec, command }] of view.pending.set) {
+    if (spec === null) continue
+    const errors = (spec as SetSpec).members.flatMap((member, index): FieldProblem[] => {
+      if (isThere(view, member)) return []
+      return [{ path: `spec.members.${index}`, message: `${member} does not exist` }]
+    })
+    if (errors.length === 0) continue
+    const verb = errors.length === 1 ? 'does' : 'do'
+    const names = errors.map(({ message }) => message.split(' ')[0] ?? '')
+    const message = `set ${id} names ${nameSome(names)}, which ${verb} not exist`
+    return { command, refusal: refuse('dangling_reference', message, { errors }) }
+  }
+  return undefined
 }
 
 /**
