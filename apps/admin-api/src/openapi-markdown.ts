@@ -45,6 +45,7 @@ export function renderPages(document: Json): ReadonlyMap<string, string> {
   const calls = Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item).map(([method, one]) => ({ call: `${method.toUpperCase()} ${path}`, one })),
   )
+  const { description: about } = document['info'] as { readonly description: string }
   const byTag = Map.groupBy(calls, ({ one }) => one.tags[0] ?? 'other')
   const pages = [...byTag].map(([tag, all]): [string, string] => [
     `${tag}.md`,
@@ -59,7 +60,7 @@ export function renderPages(document: Json): ReadonlyMap<string, string> {
       ),
     ]),
   )
-  return new Map([['README.md', joined(['# Admin API', GENERATED, ...lists])], ...pages])
+  return new Map([['README.md', joined(['# Admin API', GENERATED, about, ...lists])], ...pages])
 }
 
 function section(call: string, one: Operation): string {

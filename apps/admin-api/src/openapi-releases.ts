@@ -3,8 +3,9 @@ import * as z from 'zod'
 import { AT, type Note, REVISION } from './openapi-examples.ts'
 import {
   answer,
-  type Json,
+  AS_OF,
   json,
+  type Json,
   parameter,
   READ_PROBLEMS,
   ref,
@@ -76,7 +77,8 @@ export const RELEASE_PATHS: Json = {
     get: {
       tags: ['releases'],
       operationId: 'list_releases',
-      parameters: [],
+      description: 'With asOf, as the log has them: without verdict, cohort and control',
+      parameters: [AS_OF],
       responses: {
         '200': answer(
           'Newest first, the last 50',
@@ -102,7 +104,8 @@ export const RELEASE_PATHS: Json = {
     get: {
       tags: ['releases'],
       operationId: 'get_release',
-      parameters: [ID],
+      description: 'With asOf, as the log has it: without verdict, cohort and control',
+      parameters: [ID, AS_OF],
       responses: { '200': answer('The release', ref('Release')), ...READ_PROBLEMS },
     },
   },

@@ -39,16 +39,16 @@ export class ReleasesController {
 
   @Get()
   async list(@Req() request: AdminRequest) {
-    readQuery(request, [])
-    const { releases, head } = await this.service.state(undefined, ['release'])
+    const { asOf } = readQuery(request, ['asOf'])
+    const { releases, head } = await this.service.state(asOf, ['release'])
     const newestFirst = [...releases.values()].toSorted((a, b) => b.spec.base - a.spec.base)
-    return { items: newestFirst.map((one) => this.#present(one)), revision: head.revision }
+    return { items: newestFirst.map((one) => this.#present(one, asOf)), revision: head.revision }
   }
 
   @Get(':id')
   async get(@Req() request: AdminRequest, @Param('id') id: string) {
-    readQuery(request, [])
-    return this.#present(await this.#named(id))
+    const { asOf } = readQuery(request, ['asOf'])
+    return this.#present(await this.#named(id, asOf), asOf)
   }
 
   @Post()
@@ -129,9 +129,9 @@ export class ReleasesController {
     }
   }
 
-  async #named(id: string): Promise<Release> {
+  async #named(id: string, asOf?: string): Promise<Release> {
     const isOne = parseId('release', id).ok
-    const release = isOne ? await this.service.resource('release', id, undefined) : null
+    const release = isOne ? await this.service.resource('release', id, asOf) : null
     if (!release) throw refused('not_found', `release ${id} does not exist`)
     return release as Release
   }
@@ -145,8 +145,9 @@ export class ReleasesController {
     return value
   }
 
-  #present(release: Release) {
-    return presentRelease(release, this.releases.standing(release))
+  /** How it does is observed: nobody keeps how it did. */
+  #present(release: Release, asOf: string | undefined) {
+    return presentRelease(release, asOf === undefined ? this.releases.standing(release) : null)
   }
 }
 

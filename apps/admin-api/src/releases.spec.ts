@@ -66,6 +66,26 @@ it('is judged by what both sides tell, and goes back in one revision that names 
   expect((await at.call('GET', 'audit/verify')).json.ok).toBe(true)
 })
 
+it('is read as it was at a revision, without how it did, which nobody keeps', async () => {
+  await start()
+  await eventually(async () => (await release()).verdict?.verdict === 'inconclusive')
+  expect((await at.call('POST', 'releases/release-2/rollback', { body: {} })).status).toBe(200)
+  const states = async (asOf: number) => {
+    const { items, revision } = (await at.call('GET', `releases?asOf=${asOf}`)).json
+    return [revision, ...items.map(({ state }: { state: string }) => state)]
+  }
+  expect([await states(1), await states(2), await states(3)]).toEqual([
+    [1],
+    [2, 'open'],
+    [3, 'rolled-back'],
+  ])
+  const then = (await at.call('GET', 'releases/release-2?asOf=2')).json
+  expect(then).toMatchObject({ state: 'open', verdict: null, cohort: null, control: null })
+  for (const path of ['releases?asOf=4', 'releases/release-2?asOf=4', 'releases/release-2?asOf=1'])
+    expect([path, (await at.call('GET', path)).json]).toMatchObject([path, { code: 'not_found' }])
+  expect((await at.call('GET', 'releases?asOf=x')).json.code).toBe('unknown_parameter')
+})
+
 it('goes back at once where a proxy of its cohort cannot compile it', async () => {
   await start()
   const nacks = [

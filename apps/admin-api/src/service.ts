@@ -256,7 +256,7 @@ export class AdminService {
     const { store } = this.deps
     const revision = await this.revisionOf(asOf)
     const found = await store.resource(name, id, revision)
-    if (found || revision === undefined || revision <= (await store.head()).revision) return found
+    if (revision === undefined || revision <= (await store.head()).revision) return found
     throw noSuchRevision(revision)
   }
 
