@@ -2,11 +2,15 @@
 // themselves, and write down what they asked and heard. The seed gives each client its plan; when
 // the calls meet is up to the machine.
 import { request } from 'node:http'
+import { sha256, silentLog, systemClock } from '@signalbox/host'
+import { ChainCheck, type RevisionBody } from '@signalbox/model'
+import { openStore } from '@signalbox/store'
 import { seededRandom } from '@signalbox/testing'
 import { SPEC, TOKENS } from './api-harness.ts'
 import {
   type Answer,
   type Ask,
+  type Entry,
   type Operation,
   type Value,
   type Version,
@@ -52,9 +56,15 @@ export interface Recorded {
   readonly ways: ReadonlyMap<Way, number>
 }
 
-export async function runClients(bases: readonly string[], seed: number): Promise<Recorded> {
+/** `before` is told how many calls were begun, and holds the next one up as long as it likes. */
+export async function runClients(
+  bases: readonly string[],
+  seed: number,
+  before: (begun: number) => Promise<unknown> | void = () => {},
+): Promise<Recorded> {
   let now = 0
-  const shared = { bases, seed, tick: () => ++now }
+  let begun = 0
+  const shared = { bases, seed, tick: () => ++now, before: () => before(begun++) }
   const clients = Array.from({ length: CLIENTS }, (_, index) => new Client(index, shared))
   const settled = await Promise.allSettled(clients.map((client) => client.run()))
   for (const one of settled) if (one.status === 'rejected') throw one.reason
@@ -71,6 +81,7 @@ interface Shared {
   readonly seed: number
   /** The next place in the order of all beginnings and ends. */
   readonly tick: () => number
+  readonly before: () => Promise<unknown> | void
 }
 
 class Client {
@@ -81,11 +92,13 @@ class Client {
   readonly #bases: readonly string[]
   readonly #random: () => number
   readonly #tick: () => number
+  readonly #before: () => Promise<unknown> | void
   /** Revisions as this client last saw them. */
   readonly #seen = new Map<string, number>()
 
-  constructor(index: number, { bases, seed, tick }: Shared) {
+  constructor(index: number, { bases, seed, tick, before }: Shared) {
     this.#tick = tick
+    this.#before = before
     this.#name = `c${index}`
     this.#bases = bases
     this.#random = seededRandom(seed * 1_000 + index)
@@ -97,6 +110,7 @@ class Client {
       const ask = this.#plan(tag)
       const way = this.#way(ask)
       this.ways.push(way)
+      await this.#before()
       const invokedAt = this.#tick()
       const answer = await this.#perform({ tag, ask, way })
       const returnedAt = answer ? this.#tick() : Infinity
@@ -175,12 +189,16 @@ class Client {
     return null
   }
 
-  /** One that was refused leaves the key free for the other: then that one's answer counts. */
+  /**
+   * One that was refused leaves the key free for the other: then that one's answer counts. Where
+   * one was not heard of, it may be the one that came to be.
+   */
   #sameOf({ tag, ask }: { tag: string; ask: Ask }, replies: readonly (Reply | null)[]) {
     const answers = replies.map((reply) => answerOf(ask, reply))
     const done = replies.filter((_, index) => answers[index]?.kind === 'wrote')
     if (new Set(done.map(bytesOf)).size > 1) this.different.push(`${tag}: ${done.map(bytesOf)}`)
-    return answers.find((answer) => answer?.kind === 'wrote') ?? answers.at(-1) ?? null
+    const wrote = answers.find((answer) => answer?.kind === 'wrote')
+    return wrote ?? (answers.includes(null) ? null : (answers.at(-1) ?? null))
   }
 
   #learn(ask: Ask, answer: Answer | null): void {
@@ -283,4 +301,26 @@ function answerOf(ask: Ask, reply: Reply | null): Answer | null {
 
 function versionOf({ revision, spec }: Presented): Version {
   return { revision, value: spec.labels }
+}
+
+/** The log as Postgres has it, past every process; whole, or the test fails. */
+export async function readLog(url: string): Promise<readonly Entry[]> {
+  const options = { url, fleet: 'default', clock: systemClock, log: silentLog }
+  const store = await openStore(options)
+  const chain = new ChainCheck(sha256)
+  const entries: Entry[] = []
+  try {
+    const derived = await store.readWhole((message) => {
+      const body = JSON.parse(message.body) as RevisionBody
+      for (const { id, spec } of body.events) {
+        const value = spec && 'labels' in spec ? spec.labels : null
+        entries.push({ revision: message.revision, tag: body.requestId, id, value })
+      }
+      return chain.next(message)
+    })
+    expect([chain.end().problems, derived]).toEqual([[], []])
+  } finally {
+    await store.close()
+  }
+  return entries
 }

@@ -1,10 +1,7 @@
-import { sha256, silentLog, systemClock } from '@signalbox/host'
-import { ChainCheck, type RevisionBody } from '@signalbox/model'
-import { openStore } from '@signalbox/store'
 import { type FreshDatabase, freshDatabase, seedsOf } from '@signalbox/testing'
 import { type Api, startApi } from './api-harness.ts'
-import { runClients } from './clients-harness.ts'
-import { checkHistory, type Entry } from './history-harness.ts'
+import { readLog, runClients } from './clients-harness.ts'
+import { checkHistory } from './history-harness.ts'
 
 const INSTANCES = 2
 const RUN_MS = 300_000
@@ -28,27 +25,6 @@ async function endInstances(): Promise<void> {
   await Promise.all(instances.splice(0).map((instance) => instance.end()))
 }
 
-async function readLog(): Promise<readonly Entry[]> {
-  const options = { url: database.url, fleet: 'default', clock: systemClock, log: silentLog }
-  const store = await openStore(options)
-  const chain = new ChainCheck(sha256)
-  const entries: Entry[] = []
-  try {
-    const derived = await store.readWhole((message) => {
-      const body = JSON.parse(message.body) as RevisionBody
-      for (const { id, spec } of body.events) {
-        const value = spec && 'labels' in spec ? spec.labels : null
-        entries.push({ revision: message.revision, tag: body.requestId, id, value })
-      }
-      return chain.next(message)
-    })
-    expect([chain.end().problems, derived]).toEqual([[], []])
-  } finally {
-    await store.close()
-  }
-  return entries
-}
-
 it.each(seedsOf(4))(
   'two instances on one database behave as one, whatever clients do (seed %d)',
   async (seed) => {
@@ -57,7 +33,7 @@ it.each(seedsOf(4))(
       seed,
     )
     await endInstances()
-    const log = await readLog()
+    const log = await readLog(database.url)
     expect(checkHistory(operations, log)).toEqual([])
     expect(different).toEqual([])
 
@@ -92,7 +68,7 @@ it('a history of this log in which a change is exchanged does not pass', async (
     1,
   )
   await endInstances()
-  const log = await readLog()
+  const log = await readLog(database.url)
   for (const [index, entry] of log.entries()) {
     const forged = log.with(index, { ...entry, value: { whole: 'forged' } })
     expect(checkHistory(operations, forged)).not.toEqual([])
