@@ -3,7 +3,7 @@ import { type Head, type Heartbeat, type StatusTable } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { type Bus, BusUnavailable, REVISION_BYTES_MAX, REVISIONS_PER_FETCH } from './bus.ts'
 import { HEARTBEAT, STATUSES } from './bus-messages.harness.ts'
-import { publishSnapshot } from './snapshot.harness.ts'
+import { chunked, publishSnapshot } from './snapshot.harness.ts'
 import { describeSnapshots } from './snapshots.contract.ts'
 import { TestLog } from './test-log.harness.ts'
 import { describeShared } from './shared.contract.ts'
@@ -114,6 +114,15 @@ export function describeBus(name: string, start: () => Promise<BusHarness>): voi
         expect(await follower.latestManifest()).toBeNull()
         await publishAll(follower, next)
         expect(await messagesOf(publisher, 1)).toEqual(next.messages)
+      })
+
+      it('drops a snapshot whose stream is gone: it holds the keys of another log', async () => {
+        const old = new TestLog('lineage-1').appendMany(5)
+        await publishSnapshot(publisher, old.state)
+        const { chunks } = await chunked(old.state)
+        await publisher.openStream(new TestLog('lineage-2'))
+        expect(await follower.latestManifest()).toBeNull()
+        for (const { hash } of chunks) expect(await follower.snapshotChunk(hash)).toBeNull()
       })
 
       it('drops a stream of an older epoch and refuses its publisher from then on', async () => {

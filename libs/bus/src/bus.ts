@@ -84,8 +84,8 @@ export interface Bus {
 
   /**
    * Publisher: makes the stream of this lineage and epoch exist (one of another lineage or an older
-   * epoch is dropped, with the snapshot beside it) and answers where it ends; revision 0 when it is
-   * empty. Rejects while the stream belongs to a newer epoch: this publisher's log is a stale one.
+   * epoch is dropped, and with a stream that is made anew goes whatever snapshot was there) and
+   * answers where it ends; revision 0 when it is empty. Rejects while the stream belongs to a newer epoch: this publisher's log is a stale one.
    */
   openStream(log: OpenedLog): Promise<Head>
   /**

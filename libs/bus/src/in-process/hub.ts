@@ -127,8 +127,8 @@ class HubState {
 
   openStream(log: OpenedLog): Head {
     const verdict = judgeStream(this.stream?.owner ?? null, log)
-    if (verdict === 'replace') this.shelf = new SnapshotShelf()
     if (verdict === 'keep' && this.stream) return this.stream.end
+    this.shelf = new SnapshotShelf()
     const { lineage, epoch } = log
     this.stream = new RevisionStream({ lineage, epoch }, this.#retention, this.#comparesAndSets)
     return this.stream.end

@@ -49,11 +49,14 @@ export interface StreamPlace {
   readonly subjects: Subjects
 }
 
-/** Bus.openStream(). `onReplace` runs after a stream was dropped that was not this log's. */
+/**
+ * Bus.openStream(). `onNew` runs before a stream is made, also where there was none: who dropped the
+ * one before may have ended there, and what lies beside it is of that log.
+ */
 export async function openStream(
   place: StreamPlace & { readonly replicas: number },
   log: OpenedLog,
-  onReplace: () => Promise<void>,
+  onNew: () => Promise<void>,
 ): Promise<Head> {
   const jsm = await jetstreamManager(place.nc, API)
   let rebuild = log.rebuild ?? false
@@ -62,11 +65,9 @@ export async function openStream(
     const verdict = judgeStream(info && ownerOf(info), { ...log, rebuild })
     const end = verdict === 'keep' && info ? await endOf(jsm, info) : undefined
     if (end) return end
-    if (info) {
-      await dropStream(jsm, place.subjects.stream)
-      await onReplace()
-      rebuild = false
-    }
+    if (info) await dropStream(jsm, place.subjects.stream)
+    rebuild = false
+    await onNew()
     await createStream(jsm, place, log)
   }
   throw new BusUnavailable('other publishers keep replacing the stream')
