@@ -33,6 +33,7 @@ export interface FleetOptions {
 
 export interface ProcessFleet {
   readonly folder: string
+  readonly adminUrl: string
   startAdmin(): Promise<Started>
   startProbe(): Promise<Started>
   /** The first or second proxy; on `dataDir` instead of its own where that is given. */
@@ -105,6 +106,7 @@ export async function createFleet(options: FleetOptions): Promise<ProcessFleet> 
 
   return {
     ...{ folder, call, startAdmin, startProbe, startProxy },
+    adminUrl: `http://${at(admin)}`,
     startAll: async () => {
       const [api, prober, ...started] = await Promise.all([
         startAdmin(),

@@ -158,8 +158,8 @@ const RELEASES = [
   'rollback_release',
 ]
 
-/** Answered as text that does not end, or line by line. */
-const STREAMS = ['stream_events', 'export_audit']
+/** Answered as text that does not end, line by line, or as bytes under a name of their own. */
+const STREAMS = ['stream_events', 'export_audit', 'get_snapshot_chunk']
 
 it('every operation has a summary, a role, and codes for each refusal', () => {
   const bare = operations.flatMap(({ operationId, summary, responses, ...more }) => [

@@ -24,6 +24,7 @@ const OF_WRITES: readonly RefusalCode[] = ['write_queue_full']
 const OF_DELETES: readonly RefusalCode[] = ['still_referenced']
 const OF_CONFIG: readonly RefusalCode[] = ['prune_too_large']
 const OF_CREATES: readonly RefusalCode[] = ['already_exists']
+const OF_SNAPSHOTS: readonly RefusalCode[] = ['bus_unavailable']
 const OF_RELEASES: readonly RefusalCode[] = ['release_ended']
 
 /**
@@ -133,6 +134,7 @@ function codesOf(
     ...(config ? [] : OF_CONFIG),
     ...(verb === 'create' || operationId === 'change' || starts || plan ? [] : OF_CREATES),
     ...(steps ? [] : OF_RELEASES),
+    ...(operationId.startsWith('get_snapshot') ? [] : OF_SNAPSHOTS),
   ]
   const all = Object.keys(CODES).filter((code): code is RefusalCode => {
     return CODES[code as RefusalCode].plane === 'admin'

@@ -200,6 +200,14 @@ export const OTHER_NOTES: Readonly<Record<string, Note>> = {
       'application/x-ndjson': EXPORT,
     },
   },
+  get_snapshot: {
+    summary: 'What a proxy without a network starts from: see signalbox snapshot export',
+    answer: {
+      ...{ lineage: LINEAGE, epoch: 1, revision: REVISION, hash: HASH },
+      manifest: { text: '{"manifest":1,...}', signature: '3q2-7x4f...' },
+    },
+  },
+  get_snapshot_chunk: { summary: 'A part of a snapshot, by its hash' },
   list_denials: {
     summary: 'Who was refused what',
     answer: {

@@ -111,6 +111,24 @@ export const OTHER_PATHS: Json = {
       responses: { '200': answer('One revision', ref('Changed')), ...WRITE_PROBLEMS },
     },
   },
+  '/admin/v1/snapshot': read(
+    ['get_snapshot', 'config'],
+    ['The signed manifest of a snapshot of all that is committed by now', ref('SignedSnapshot')],
+  ),
+  '/admin/v1/snapshot/chunks/{hash}': {
+    get: {
+      tags: ['config'],
+      operationId: 'get_snapshot_chunk',
+      parameters: [parameter('hash', 'path', text('As the manifest names it'))],
+      responses: {
+        '200': {
+          description: 'Its resources as JSON, gzipped; credentials in it are sealed',
+          content: { 'application/gzip': {} },
+        },
+        ...READ_PROBLEMS,
+      },
+    },
+  },
   '/admin/v1/secrets/status': read(
     ['get_secrets_status', 'secrets'],
     ['Which master key what is sealed is under', ref('SealedStatus')],

@@ -156,6 +156,14 @@ export const SHARED_SCHEMAS: Json = {
       },
     },
   },
+  SignedSnapshot: {
+    type: 'object',
+    properties: {
+      ...strings('lineage', 'hash'),
+      ...whole('epoch', 'revision'),
+      manifest: { type: 'object', properties: strings('text', 'signature') },
+    },
+  },
   Checkpoint: {
     type: 'object',
     properties: { ...strings('note', 'key', 'hash'), ...whole('revision', 'epoch') },

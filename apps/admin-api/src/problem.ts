@@ -1,4 +1,5 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common'
+import { BusUnavailable } from '@signalbox/bus'
 import { type Log } from '@signalbox/host'
 import { CODES, refuse, type Refusal, type RefusalCode } from '@signalbox/model'
 import { DatabaseUnavailable } from '@signalbox/store'
@@ -7,7 +8,11 @@ import { Refused } from './refused.ts'
 import { type AdminRequest, requestIdOf } from './request.ts'
 
 const RETRY_AFTER_S = '1'
-const RETRY_LATER = new Set<RefusalCode>(['database_unavailable', 'write_queue_full'])
+const RETRY_LATER = new Set<RefusalCode>([
+  'database_unavailable',
+  'bus_unavailable',
+  'write_queue_full',
+])
 const BY_STATUS: Readonly<Record<number, RefusalCode>> = {
   400: 'malformed_body',
   404: 'not_found',
@@ -48,6 +53,9 @@ export function sendProblem(reply: FastifyReply, refusal: Refusal, requestId: st
 export function refusalOf(error: unknown): Refusal {
   if (error instanceof Refused) return error.refusal
   if (error instanceof DatabaseUnavailable) return refuse('database_unavailable', error.message)
+  if (error instanceof BusUnavailable) {
+    return refuse('bus_unavailable', 'the bus does not answer; the log holds the cause')
+  }
   const status = statusOf(error)
   const code = status === undefined ? undefined : BY_STATUS[status]
   if (code) return refuse(code, messageFor(code))

@@ -58,10 +58,10 @@ const LONG_MS = 5
  * few chunks are held at a time. Any number of publishers may do it: compare-and-set lets one win.
  */
 export class Snapshots {
-  readonly #deps: SnapshotsDeps
+  readonly deps: SnapshotsDeps
 
   constructor(deps: SnapshotsDeps) {
-    this.#deps = deps
+    this.deps = deps
   }
 
   /**
@@ -69,9 +69,9 @@ export class Snapshots {
    * its time where all is read: throws the signal's reason between two pages.
    */
   async publish(signal: AbortSignal): Promise<number> {
-    const { bus, store, log } = this.#deps
+    const { bus, store, log } = this.deps
     const there = await bus.latestManifest()
-    const base = there && openManifest(there, this.#deps.trusts)
+    const base = there && openManifest(there, this.deps.trusts)
     if (base && !base.ok) log.warn({ problem: base.error }, 'the snapshot on the bus is not ours')
     const head = await store.head()
     if (head.revision === 0) return 0
@@ -79,7 +79,7 @@ export class Snapshots {
     if (base?.ok && isOlder(head, base.value.head)) return head.revision
     const made =
       (base?.ok && (await this.#advance(base.value, head))) || (await this.#makeWhole(signal))
-    const { sign } = this.#deps
+    const { sign } = this.deps
     // One that a former key signed is signed anew: that key will be taken away.
     const same = base?.ok && isSame(made.head, base.value.head) ? base.value : undefined
     if (same && there?.signature === signManifest(same, sign).signature) return made.head.revision
@@ -94,7 +94,7 @@ export class Snapshots {
    * rests for as long as it has worked.
    */
   async #makeWhole(signal: AbortSignal): Promise<Manifest> {
-    const { store, clock } = this.#deps
+    const { store, clock } = this.deps
     const chunks: Chunk[] = []
     const head = await store.visitToPublish(async (name, resources) => {
       signal.throwIfAborted()
@@ -135,7 +135,7 @@ export class Snapshots {
     let head = from
     while (head.revision < last) {
       const limit = Math.min(BATCH, last - head.revision)
-      const some = await this.#deps.store.toPublish(head.revision, limit)
+      const some = await this.deps.store.toPublish(head.revision, limit)
       if (some.length === 0) return undefined
       for (const message of some) {
         if (!links(head, message, sha256)) return undefined
@@ -171,7 +171,7 @@ export class Snapshots {
   }
 
   async #read(chunk: Chunk): Promise<readonly Resource[] | undefined> {
-    const { bus, log } = this.#deps
+    const { bus, log } = this.deps
     const text = await textOf(chunk, [
       { name: 'the bus', chunk: (hash) => bus.snapshotChunk(hash) },
     ])
@@ -186,7 +186,7 @@ export class Snapshots {
     const chunks: Chunk[] = []
     for (const { first, count, text } of cutPieces(resources)) {
       const stored = await packChunk(text)
-      await this.#deps.bus.publishChunk(stored)
+      await this.deps.bus.publishChunk(stored)
       chunks.push({ resource: name, first, count, hash: stored.hash })
     }
     return chunks

@@ -37,7 +37,8 @@ import { Principals } from './principals.ts'
 import { ProblemFilter, sendFrameworkError } from './problem.ts'
 import { ProofController } from './proof.controller.ts'
 import { startPublisher } from './publisher.ts'
-import { snapshotKeys } from './snapshots.ts'
+import { SnapshotController } from './snapshot.controller.ts'
+import { snapshotKeys, Snapshots } from './snapshots.ts'
 import { limitRate } from './rate-limit.ts'
 import { Releases } from './releases.ts'
 import { ReleasesController } from './releases.controller.ts'
@@ -102,7 +103,8 @@ export async function startAdminApi(
   const denials = new Denials({ store, clock, log, metrics })
   const checkpoints = new Checkpoints({ config, store, clock, log })
   const sessions = new Sessions({ keys: config, fleet: config.fleet, clock })
-  const app = await createApp({ service, events, releases, checkpoints, sessions, log })
+  const snapshots = new Snapshots({ ...deps, ...snapshotKeys(config) })
+  const app = await createApp({ service, events, releases, checkpoints, sessions, snapshots, log })
   const fastify: FastifyInstance = app.getHttpAdapter().getInstance()
   watchRequests(fastify, { log, clock, metrics, denials })
   closeWhileDraining(fastify, drain)
@@ -192,6 +194,7 @@ interface AppParts {
   readonly releases: Releases
   readonly checkpoints: Checkpoints
   readonly sessions: Sessions
+  readonly snapshots: Snapshots
   readonly log: Log
 }
 
@@ -201,6 +204,7 @@ function createApp({
   releases,
   checkpoints,
   sessions,
+  snapshots,
   log,
 }: AppParts): Promise<NestFastifyApplication> {
   class AdminModule {}
@@ -217,6 +221,7 @@ function createApp({
       TimeController,
       AuditController,
       ProofController,
+      SnapshotController,
       ExplainController,
       PlanController,
       UsageController,
@@ -229,6 +234,7 @@ function createApp({
       { provide: Releases, useValue: releases },
       { provide: Checkpoints, useValue: checkpoints },
       { provide: Sessions, useValue: sessions },
+      { provide: Snapshots, useValue: snapshots },
       { provide: APP_FILTER, useValue: new ProblemFilter(log) },
     ],
   }

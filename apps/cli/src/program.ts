@@ -6,6 +6,7 @@ import { addObservingCommands } from './program-observing.ts'
 import { addWriteOptions, asOfOption, gather } from './program-options.ts'
 import { addSecretCommands } from './program-secrets.ts'
 import { addReleaseCommands } from './program-releases.ts'
+import { addSnapshotCommands } from './program-snapshot.ts'
 import { addRequestCommands } from './program-requests.ts'
 import { addTimeCommands } from './program-time.ts'
 import { type Context } from './context.ts'
@@ -41,6 +42,7 @@ export function createProgram(bind: Bind): Command {
   addAuditCommands(program, bind)
   addIdentityCommands(program, bind)
   addSecretCommands(program, bind)
+  addSnapshotCommands(program, bind)
   addReleaseCommands(program, bind)
   addRequestCommands(program, bind)
   addObservingCommands(program, bind)

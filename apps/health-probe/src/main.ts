@@ -1,4 +1,11 @@
-import { connectNats, NATS_URL, readNatsOptions } from '@signalbox/bus'
+import {
+  connectNats,
+  NATS_URL,
+  noBus,
+  readNatsOptions,
+  readSnapshotFolder,
+  SNAPSHOT_DIR,
+} from '@signalbox/bus'
 import {
   ConfigError,
   createMetrics,
@@ -13,13 +20,19 @@ await runMain(async () => {
   const { env } = process
   const config = readProbeConfig(env)
   const nats = readNatsOptions(env)
-  if (!nats) throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}`)
+  const folder = readSnapshotFolder(env)
+  if (!nats && !folder) {
+    const other = `or ${SNAPSHOT_DIR.name}, without a network`
+    throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}, ${other}`)
+  }
   const log = probeLog(env)
   const metrics = createMetrics()
   registerProcessMetrics(metrics)
   const shared = { clock: systemClock, random: Math.random, log }
-  const bus = await connectNats({ ...nats, fleet: config.fleet, ...shared })
-  const probe = await startHealthProbe(config, { bus, metrics, ...shared })
+  const bus = nats
+    ? await connectNats({ ...nats, fleet: config.fleet, ...shared })
+    : noBus(systemClock)
+  const probe = await startHealthProbe(config, { bus, folder, metrics, ...shared })
   return {
     stop: async () => {
       await probe.stop()

@@ -20,7 +20,7 @@ export async function startHealthProbe(
   config: ProbeConfig,
   deps: ProbeDeps,
 ): Promise<RunningProbe> {
-  const { bus, clock, random, log, metrics } = deps
+  const { bus, folder, clock, random, log, metrics } = deps
   const watches = createWatches(config, deps)
   const sendAll = () => watches.sendAll()
   let newest: Snapshot | null = null
@@ -37,6 +37,7 @@ export async function startHealthProbe(
   const following = follow({
     bus,
     disk: noDisk,
+    folder,
     trusts: manifestTrust(config),
     clock,
     random,

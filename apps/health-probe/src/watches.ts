@@ -1,4 +1,4 @@
-import { type Bus } from '@signalbox/bus'
+import { type Bus, type SnapshotSource } from '@signalbox/bus'
 import { type Clock, type Log, type Metrics } from '@signalbox/host'
 import { type Resource, type Snapshot, type Status } from '@signalbox/model'
 import { credentialOf, isInShare } from '@signalbox/routing'
@@ -12,6 +12,8 @@ import { type Watch, watchBackend } from './watch.ts'
 
 export interface ProbeDeps {
   readonly bus: Bus
+  /** A snapshot that somebody carries here, beside the bus. */
+  readonly folder?: SnapshotSource | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

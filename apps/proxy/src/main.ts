@@ -1,6 +1,16 @@
 import { fork } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { connectBridge, connectNats, ipcPort, NATS_URL, readNatsOptions } from '@signalbox/bus'
+import {
+  type Bus,
+  connectBridge,
+  connectNats,
+  ipcPort,
+  NATS_URL,
+  noBus,
+  readNatsOptions,
+  readSnapshotFolder,
+  SNAPSHOT_DIR,
+} from '@signalbox/bus'
 import {
   ConfigError,
   createMetrics,
@@ -29,21 +39,26 @@ async function start(env: Env): Promise<Running> {
   const workers = readWorkers(env, availableParallelism())
   const log = proxyLog(env)
   const shared = { clock: systemClock, random: Math.random, log }
-  const nats = readNatsOptions(env)
-  if (!nats && !forked)
-    throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}`)
-  const bus = nats
-    ? await connectNats({ ...nats, fleet: config.fleet, ...shared })
-    : connectBridge(ipcPort(process))
+  const folder = readSnapshotFolder(env)
+  const bus = await openBus(folder !== undefined)
   const metrics = createMetrics()
   registerProcessMetrics(metrics)
-  const deps = { bus, metrics, ...shared }
+  const deps = { bus, folder, metrics, ...shared }
   const proxy = workers === 1 ? await startProxy(config, deps) : await startAll()
   return {
     stop: async () => {
       await proxy.stop()
       await bus.close()
     },
+  }
+
+  async function openBus(hasFolder: boolean): Promise<Bus> {
+    const nats = readNatsOptions(env)
+    if (nats) return connectNats({ ...nats, fleet: config.fleet, ...shared })
+    if (forked) return connectBridge(ipcPort(process))
+    if (hasFolder) return noBus(systemClock)
+    const other = `or ${SNAPSHOT_DIR.name}, without a network`
+    throw new ConfigError(`${NATS_URL.name} is not set; expected ${NATS_URL.shape}, ${other}`)
   }
 
   async function startAll(): Promise<Running> {

@@ -7,6 +7,7 @@ import {
   type FollowOptions,
   manifestTrust,
   openDiskCopy,
+  type SnapshotSource,
 } from '@signalbox/bus'
 import {
   type Clock,
@@ -62,6 +63,8 @@ export interface Opened {
 
 export interface AloneDeps {
   readonly bus: Bus
+  /** A snapshot that somebody carries here, beside the bus. */
+  readonly folder?: SnapshotSource | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

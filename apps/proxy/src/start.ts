@@ -1,6 +1,6 @@
 import { type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type Duplex } from 'node:stream'
-import { type Bus } from '@signalbox/bus'
+import { type Bus, type SnapshotSource } from '@signalbox/bus'
 import {
   answerOps,
   type Clock,
@@ -44,6 +44,8 @@ import { boundaryOf } from './upload/multipart.ts'
 
 export interface ProxyDeps {
   readonly bus: Bus
+  /** A snapshot that somebody carries here, beside the bus. */
+  readonly folder?: SnapshotSource | undefined
   readonly clock: Clock
   readonly random: () => number
   readonly log: Log

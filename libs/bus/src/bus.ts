@@ -79,13 +79,16 @@ export class BusUnavailable extends Error {
  * (bugs aside). Listeners are never called inside the stack of the call that caused it.
  */
 export interface Bus {
+  /** There is none, and there will be none: noBus(). */
+  readonly absent?: true
   connected(): boolean
   onConnection(listener: (connected: boolean) => void): Unsubscribe
 
   /**
    * Publisher: makes the stream of this lineage and epoch exist (one of another lineage or an older
    * epoch is dropped, and with a stream that is made anew goes whatever snapshot was there) and
-   * answers where it ends; revision 0 when it is empty. Rejects while the stream belongs to a newer epoch: this publisher's log is a stale one.
+   * answers where it ends; revision 0 when it is empty. Rejects while the stream belongs to a newer
+   * epoch: this publisher's log is a stale one.
    */
   openStream(log: OpenedLog): Promise<Head>
   /**

@@ -19,13 +19,17 @@ import {
   UNSTARTED,
 } from './follower-state.ts'
 import { step } from './follower.ts'
+import { FolderWatch } from './folder-watch.ts'
 import { listeners } from './listeners.ts'
 import { type Trusts } from './manifest.ts'
+import { type SnapshotSource } from './snapshot-folder.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 
 export interface FollowOptions {
   readonly bus: Bus
   readonly disk: DiskCopy
+  /** Where somebody may put a newer snapshot, by hand. */
+  readonly folder?: SnapshotSource | undefined
   /** Whose snapshots are taken: manifestTrust(). */
   readonly trusts: Trusts
   readonly clock: Clock
@@ -75,6 +79,8 @@ export interface Following {
 }
 
 export const HEARTBEAT_MS = 10_000
+/** How often the folder is looked at. */
+export const FOLDER_LOOK_MS = 5_000
 const TICK_MS = 1_000
 const RETRY_MIN_MS = 500
 const RETRY_MAX_MS = 30_000
@@ -100,6 +106,7 @@ class Driver implements Following {
   readonly #changes = listeners<void>()
   readonly #cancels: Cancel[]
   readonly #activation: Activation
+  readonly #watch: FolderWatch | null
   readonly #inputs: Input[] = []
   #follower: Follower = UNSTARTED
   #nacks: readonly Nack[] = []
@@ -121,8 +128,10 @@ class Driver implements Following {
     this.#options = options
     this.#machine = machine
     this.#activation = new Activation(options.identity)
-    const { bus, clock } = options
+    const { bus, clock, folder } = options
+    this.#watch = folder ? this.#watchOf(folder) : null
     this.#cancels = [
+      clock.every(FOLDER_LOOK_MS, () => void this.#lookAtFolder()),
       bus.onRevision((message) => this.#take({ kind: 'revision', message })),
       bus.onBeacon((head) => this.#take({ kind: 'beacon', head, atMs: clock.monotonicMs() })),
       bus.onAsked(() => this.#sendHeartbeat()),
@@ -213,6 +222,20 @@ class Driver implements Following {
     const { snapshot, problems } = await disk.load()
     for (const problem of problems) log.warn({ problem }, 'a disk copy cannot be used')
     this.#take({ kind: 'restored', snapshot })
+    void this.#lookAtFolder()
+  }
+
+  #watchOf(folder: SnapshotSource): FolderWatch {
+    const { trusts, log, disk } = this.#options
+    return new FolderWatch({
+      ...{ folder, trusts, log, near: disk.chunks },
+      mine: () => this.#follower.snapshot?.head ?? null,
+      offer: (snapshot) => this.#take({ kind: 'offered', snapshot }),
+    })
+  }
+
+  async #lookAtFolder(): Promise<void> {
+    if (!this.#stopped && (await this.#watch?.look())) this.#report()
   }
 
   #ask<Answer>(answer: Promise<Answer>, input: (answer: Answer) => Input): void {
@@ -330,10 +353,13 @@ class Driver implements Following {
   #reasons(): readonly string[] {
     const { snapshot, frozen } = this.#follower
     const behind = revisionsBehind(this.#follower)
+    const { bus } = this.#options
+    const problem = this.#watch?.problem ?? null
     return [
       ...(snapshot ? [] : ['no-configuration']),
-      ...(this.#options.bus.connected() ? [] : ['bus-disconnected']),
-      ...(stateName(this.#follower) === 'degraded' ? ['no-beacon'] : []),
+      ...(bus.connected() ? [] : [bus.absent ? 'no-bus' : 'bus-disconnected']),
+      ...(problem === null ? [] : [`snapshot-dir: ${problem}`]),
+      ...(stateName(this.#follower) === 'degraded' && !bus.absent ? ['no-beacon'] : []),
       ...(behind > 0 ? [`behind: ${behind} revisions`] : []),
       ...(frozen === null ? [] : [`frozen: ${frozen}`]),
       ...(this.#diskProblem === null ? [] : [`disk: ${this.#diskProblem}`]),

@@ -48,6 +48,8 @@ export type Input =
   | { readonly kind: 'beacon'; readonly head: Head; readonly atMs: number }
   | { readonly kind: 'fetched'; readonly outcome: FetchOutcome }
   | { readonly kind: 'snapshot'; readonly snapshot: Snapshot | null }
+  /** A snapshot that nobody was asked for: from a folder. */
+  | { readonly kind: 'offered'; readonly snapshot: Snapshot }
   | { readonly kind: 'failed' }
   | { readonly kind: 'resume' }
   | { readonly kind: 'persisted'; readonly head: Head }

@@ -76,6 +76,8 @@ function react(state: Follower, input: Input, sha256: Sha256): Step {
     case 'snapshot':
       if (state.frozen !== null) return quiet(state)
       return onSnapshot({ ...state, request: 'idle' }, input.snapshot)
+    case 'offered':
+      return onOffered(state, input.snapshot)
     case 'failed':
       return pause(state)
     case 'resume':
@@ -228,11 +230,26 @@ function onSnapshot(state: Follower, offered: Snapshot | null): Step {
     return { state: { ...judged.state, probing: true }, effects: adopted.effects }
   }
   const mine = snapshot.head
-  const newer =
-    offered?.head.lineage === mine.lineage &&
-    offered.head.epoch >= mine.epoch &&
-    offered.head.revision > mine.revision
-  if (!newer) return state.heard > mine.revision ? pause(state) : quiet(state)
+  if (!isNewer(offered, mine)) return state.heard > mine.revision ? pause(state) : quiet(state)
   const adopted = adopt(state, offered, 'all')
   return { state: { ...adopted.state, probing: true }, effects: adopted.effects }
+}
+
+/** Taken whatever is under way: the answer to that is judged against what is here by then. */
+function onOffered(state: Follower, offered: Snapshot): Step {
+  const { request, frozen, resync, forked, snapshot } = state
+  if (request === 'unstarted' || request === 'restore') return quiet(state)
+  if (frozen !== null || resync || forked) return quiet(state)
+  if (snapshot && !isNewer(offered, snapshot.head)) return quiet(state)
+  const adopted = adopt(state, offered, 'all')
+  const judged = state.beacon ? judgeBeacon(adopted.state, state.beacon) : adopted
+  return { state: { ...judged.state, probing: true }, effects: adopted.effects }
+}
+
+function isNewer(
+  offered: Snapshot | null,
+  { lineage, epoch, revision }: Head,
+): offered is Snapshot {
+  const head = offered?.head
+  return head?.lineage === lineage && head.epoch >= epoch && head.revision > revision
 }

@@ -27,8 +27,15 @@ export {
   signManifest,
   type Trusts,
 } from './manifest.ts'
+export { noBus } from './no-bus.ts'
 export { packChunk } from './pack.ts'
 export { type ChunkSource, textOf } from './read-snapshot.ts'
+export {
+  openSnapshotFolder,
+  readSnapshotFolder,
+  SNAPSHOT_DIR,
+  type SnapshotSource,
+} from './snapshot-folder.ts'
 export { takeSnapshot } from './take-snapshot.ts'
 export { SILENCE_MS } from './follower-state.ts'
 export { type Bridge, connectBridge, serveBridge } from './in-process/bridge.ts'

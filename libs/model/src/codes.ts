@@ -145,6 +145,11 @@ export const CODES = {
     plane: 'admin',
     remedy: 'Try again when the database answers, with an Idempotency-Key to be safe.',
   },
+  bus_unavailable: {
+    status: 503,
+    plane: 'admin',
+    remedy: 'Try again when the bus is back; GET /readyz says whether it is connected.',
+  },
   write_queue_full: {
     status: 503,
     plane: 'admin',

@@ -9,6 +9,7 @@ import {
 } from '@nats-io/jetstream'
 import { Objm, StorageType } from '@nats-io/obj'
 import { headers, type NatsConnection } from '@nats-io/transport-node'
+import { MANIFEST_TEXT_BYTES_MAX } from '@signalbox/model'
 import {
   CHUNK_BYTES_MAX,
   type PublishOutcome,
@@ -27,8 +28,6 @@ import { directGet, isUnanswered } from './direct-get.ts'
  * manifest that is still being made. That one's compare-and-set fails, if another came before it.
  */
 
-/** A manifest that unpacks to more is not one of ours. */
-const MANIFEST_TEXT_BYTES_MAX = 64 * 1024 * 1024
 const ROLLUP = 'Nats-Rollup'
 
 const pack = promisify(gzip)

@@ -50,8 +50,8 @@ export interface StreamPlace {
 }
 
 /**
- * Bus.openStream(). `onNew` runs before a stream is made, also where there was none: who dropped the
- * one before may have ended there, and what lies beside it is of that log.
+ * Bus.openStream(). `onNew` runs before a stream is made, also where there was none: who dropped
+ * the one before may have ended there, and what lies beside it is of that log.
  */
 export async function openStream(
   place: StreamPlace & { readonly replicas: number },

@@ -1,0 +1,67 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { manifestTrust, openSnapshotFolder, takeSnapshot } from '@signalbox/bus'
+import { silentLog } from '@signalbox/host'
+import { DOCUMENT, type Fixture, MASTER_KEY, startFixture, TOKENS } from './cli-harness.ts'
+
+let at: Fixture
+beforeAll(async () => {
+  at = await startFixture()
+  at.write('all.yaml', DOCUMENT)
+  await at.run(['apply', '-f', 'all.yaml'])
+})
+afterAll(() => at.end())
+
+const trusts = manifestTrust({ masterKey: MASTER_KEY, fleet: 'default' })
+const taken = (name: string) =>
+  takeSnapshot({ bus: openSnapshotFolder(join(at.path, name)), trusts, log: silentLog })
+const chunksIn = (name: string) => readdirSync(join(at.path, name, 'chunks')).sort()
+
+describe('snapshot export', () => {
+  it('writes what a member starts from, readable for its owner alone', async () => {
+    const { code, out, err } = await at.run(['snapshot', 'export', 'one'])
+    expect([code, out, err]).toEqual([0, 'one: revision 1, 3 chunks, 3 of them new\n', ''])
+    expect(await taken('one')).toEqual(await at.store.snapshot())
+    const [chunk = ''] = chunksIn('one')
+    for (const file of ['manifest.json', join('chunks', chunk)]) {
+      expect(statSync(join(at.path, 'one', file)).mode & 0o777).toBe(0o600)
+    }
+  })
+
+  it('fetches only what changed, mends what was damaged, and removes what is over', async () => {
+    await at.run(['snapshot', 'export', 'two'])
+    const [before, damaged = ''] = [chunksIn('two'), ...chunksIn('two')]
+    const nothing = await at.run(['snapshot', 'export', 'two'])
+    expect(nothing.out).toContain('3 chunks, 0 of them new')
+    writeFileSync(join(at.path, 'two', 'chunks', damaged), 'x')
+    expect((await at.run(['snapshot', 'export', 'two'])).out).toContain('1 of them new')
+    await at.run(['delete', 'route', 'gpt-4.1'])
+    writeFileSync(join(at.path, 'two', 'chunks', 'notes.txt'), 'mine')
+    const { json } = await at.run(['snapshot', 'export', 'two', '--json'])
+    expect(json).toMatchObject({ revision: 2, epoch: 1, chunks: 2, fetched: 0 })
+    expect(chunksIn('two').filter((name) => before.includes(name))).toHaveLength(2)
+    expect(chunksIn('two')).toContain('notes.txt')
+    expect(await taken('two')).toEqual(await at.store.snapshot())
+    await at.run(['rollback', '1'])
+  })
+
+  it('is refused without the role, and leaves what was there as it was', async () => {
+    await at.run(['snapshot', 'export', 'three'])
+    const before = readFileSync(join(at.path, 'three', 'manifest.json'), 'utf8')
+    for (const folder of ['three', 'four']) {
+      const args = ['snapshot', 'export', folder, '--token', TOKENS.operator]
+      const { code, err } = await at.run(args)
+      expect([code, err]).toEqual([3, expect.stringContaining('forbidden')])
+    }
+    expect(readFileSync(join(at.path, 'three', 'manifest.json'), 'utf8')).toBe(before)
+    expect(existsSync(join(at.path, 'four'))).toBe(false)
+  })
+
+  it('says that it cannot write, and that it needs a folder', async () => {
+    at.write('file', 'x')
+    const { code, err } = await at.run(['snapshot', 'export', 'file'])
+    expect([code, err]).toEqual([1, expect.stringMatching(/is not written to file \(E[A-Z]+\)/)])
+    rmSync(join(at.path, 'file'))
+    expect((await at.run(['snapshot', 'export'])).code).toBe(2)
+  })
+})
