@@ -1,6 +1,8 @@
 import { type KindTraits, kindTraits, upstreamOrigin, upstreamPath } from '@signalbox/dialects'
-import { type MasterKeys, openSealed } from '@signalbox/host'
-import { type BackendSpec, type Resource } from '@signalbox/model'
+import { ADDRESS_REFUSED, type AddressGate, type MasterKeys } from '@signalbox/host'
+import { openGate, openSealed } from '@signalbox/host'
+import { type BackendSpec, isAllowedAddress } from '@signalbox/model'
+import { type NetworkSpec, type Resource } from '@signalbox/model'
 import { type CompiledCredential, type ProbeResult } from '@signalbox/routing'
 import { Client } from 'undici'
 
@@ -29,6 +31,8 @@ const LOCKED: Checked = {
   latencyMs: null,
   models: null,
 }
+const REFUSED_ADDRESS = 'no address of it is one that settings.network.allow lets through'
+const SHUT_OUT: Checked = { ...LOCKED, result: 'fail', error: REFUSED_ADDRESS }
 const CONNECT_CODES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ENOTFOUND: 'host name not found',
@@ -36,6 +40,7 @@ const CONNECT_CODES: Readonly<Record<string, string>> = {
   ECONNRESET: 'connection reset',
   EHOSTUNREACH: 'host not reachable',
   UND_ERR_SOCKET: 'connection closed',
+  [ADDRESS_REFUSED]: REFUSED_ADDRESS,
 }
 
 export interface CheckerOptions extends MasterKeys {
@@ -43,20 +48,25 @@ export interface CheckerOptions extends MasterKeys {
   /** Null: it has none. Undefined: the secret that it refers to is missing. */
   readonly credential: CompiledCredential | null | undefined
   readonly fleet: string
+  /** Which addresses it may have. */
+  readonly network: NetworkSpec
   readonly monotonicMs: () => number
 }
 
 /** Looks at one backend by requests that cost no tokens. Holds one connection to it. */
 export function createChecker(options: CheckerOptions): Checker {
-  const { backend, monotonicMs } = options
+  const { backend, monotonicMs, network } = options
   const { spec } = backend
   const traits = kindTraits(spec.kind)
-  const client = openClient(spec)
+  const may = (address: string) => isAllowedAddress(address, network)
+  const gate = openGate(new URL(spec.url).hostname, may)
+  const client = openClient(spec, gate)
   const headers = headersFor(options, traits)
   const healthPath = spec.health.path ?? traits.healthPath
 
   return {
     check: async () => {
+      if (gate.refusal) return SHUT_OUT
       if (!headers) return LOCKED
       const look = (path: string) =>
         ask(client, { path: upstreamPath(spec.url, path), headers, spec })
@@ -74,13 +84,14 @@ export function createChecker(options: CheckerOptions): Checker {
   }
 }
 
-function openClient(spec: BackendSpec): Client {
+function openClient(spec: BackendSpec, { lookup }: AddressGate): Client {
   const { verify, caPem, serverName } = spec.tls
   return new Client(upstreamOrigin(spec.url), {
     pipelining: 1,
     allowH2: false,
     connect: {
       timeout: spec.health.timeoutMs,
+      lookup,
       rejectUnauthorized: verify,
       ...(caPem === undefined ? {} : { ca: caPem }),
       ...(serverName === undefined ? {} : { servername: serverName }),

@@ -102,6 +102,21 @@ describe('the probe follows the configuration:', () => {
     expect(seen()).toMatchObject({ health: 'ready', sinceMs, error: 'answered 500', revision })
   })
 
+  it('an address that the settings shut out is not connected to, until they let it in', async () => {
+    const url = `http://localhost:${backend.port}`
+    const shut = 'no address of it is one that settings.network.allow lets through'
+    await apply('default', { network: { allow: ['public'] } }, 'settings')
+    await apply('b1', spec({ url }))
+    await apply('b2', spec())
+    await start()
+    const errors = () => probe.statuses().map(({ error }) => error)
+    await eventually(() => errors().length === 2)
+    expect([errors(), backend.connections.total]).toEqual([[shut, shut], 0])
+    await apply('default', { network: { allow: ['127.0.0.0/8', '::1'] } }, 'settings')
+    await backend.requested(2)
+    await eventually(() => errors().every((error) => error === null))
+  })
+
   it('nothing that was known of another address is', async () => {
     await apply('b1', spec())
     await start()

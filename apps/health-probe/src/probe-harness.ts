@@ -13,6 +13,7 @@ import {
 import {
   canonicalJson,
   chainHash,
+  DEFAULT_SETTINGS,
   type Event,
   GENESIS_HASH,
   type Head,
@@ -68,9 +69,10 @@ export function resourceOf(input: object, id = 'b1', revision = 1): Resource<'ba
   return { id, version: 1, revision, spec } as Resource<'backend'>
 }
 
-/** A backend and its own credential, as a checker takes them. */
+/** A backend, its own credential and the standard network, as a checker takes them. */
 export const ownOf = (backend: Resource<'backend'>) => {
-  return { backend, credential: credentialOf(backend, { secrets: new Map() }) }
+  const { network } = DEFAULT_SETTINGS
+  return { backend, network, credential: credentialOf(backend, { secrets: new Map() }) }
 }
 
 export const sealedFor = (id: string, secret: string, key = masterKey) => ({
@@ -78,11 +80,11 @@ export const sealedFor = (id: string, secret: string, key = masterKey) => ({
   fingerprint: 'f',
 })
 
-/** Commits one change of one backend or secret (null: removed), and waits until a running probe has it. */
+/** Commits one change of one resource (null: removed), and waits until a running probe has it. */
 export async function apply(
   id: string,
   input: object | null,
-  resource: 'backend' | 'secret' = 'backend',
+  resource: 'backend' | 'secret' | 'settings' = 'backend',
 ): Promise<number> {
   const spec = input && parseSpec(resource, input)
   if (spec && !spec.ok) throw new Error(JSON.stringify(spec.error))

@@ -1,5 +1,5 @@
 import { type Cancel, type Clock } from '@signalbox/host'
-import { type Resource, type Status } from '@signalbox/model'
+import { type NetworkSpec, type Resource, type Status } from '@signalbox/model'
 import { afterProbe, nextProbeDelayMs, type ProbedHealth, unprobed } from '@signalbox/routing'
 import { type Checked, type Checker } from './check.ts'
 import { type Turns } from './turns.ts'
@@ -7,6 +7,7 @@ import { type Turns } from './turns.ts'
 export interface WatchOptions {
   readonly backend: Resource<'backend'>
   readonly credentialRevision: number
+  readonly network: NetworkSpec
   readonly checker: Checker
   readonly clock: Clock
   readonly turns: Turns
@@ -25,6 +26,8 @@ export interface Watch {
   readonly backend: Resource<'backend'>
   /** Which version of its credential it looks with. */
   readonly credentialRevision: number
+  /** Where it was allowed to be. */
+  readonly network: NetworkSpec
   /** By the monotonic clock: when somebody began to look at this address. */
   readonly startedMs: number
   readonly state: ProbedHealth
@@ -38,7 +41,7 @@ export interface Watch {
  * a backend that hangs delays nobody but itself.
  */
 export function watchBackend(options: WatchOptions): Watch {
-  const { backend, credentialRevision, checker, clock, random } = options
+  const { backend, credentialRevision, network, checker, clock, random } = options
   const { observer, onChecked, earlier, turns } = options
   let state = earlier?.state ?? unprobed(clock.nowMs())
   let status: Status | null = earlier?.status ?? null
@@ -71,7 +74,7 @@ export function watchBackend(options: WatchOptions): Watch {
   turns.run(look)
 
   return {
-    ...{ backend, credentialRevision },
+    ...{ backend, credentialRevision, network },
     startedMs: earlier?.startedMs ?? clock.monotonicMs(),
     get state() {
       return state

@@ -1,13 +1,14 @@
 import { type Bus, type SnapshotSource } from '@signalbox/bus'
 import { type Clock, type Log, type Metrics } from '@signalbox/host'
-import { type Resource, type Snapshot, type Status } from '@signalbox/model'
-import { credentialOf, isInShare } from '@signalbox/routing'
+import { type NetworkSpec, type Resource } from '@signalbox/model'
+import { type Snapshot, type Status } from '@signalbox/model'
+import { credentialOf, isInShare, settingsOf } from '@signalbox/routing'
 import { createChecker } from './check.ts'
 import { type ProbeConfig } from './config.ts'
 import { createProbeMetrics } from './metrics.ts'
 import { createReleases } from './releases.ts'
 import { Suspicion, withoutDowns } from './suspect.ts'
-import { createTurns } from './turns.ts'
+import { createTurns, type Turns } from './turns.ts'
 import { type Watch, watchBackend } from './watch.ts'
 
 export interface ProbeDeps {
@@ -56,11 +57,11 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
     const told = suspect ? withoutDowns(which) : which
     if (told.length > 0) bus.sendStatus({ observer: config.id, statuses: told })
   }
-  const start = ({ backend, credential }: Watched, earlier: Watch | undefined) =>
+  const start = ({ backend, credential, network }: Watched, earlier: Watch | undefined) =>
     watchBackend({
-      backend,
+      ...{ backend, network },
       credentialRevision: credential?.revision ?? 0,
-      checker: createChecker({ backend, credential, ...config, monotonicMs }),
+      checker: createChecker({ backend, credential, network, ...config, monotonicMs }),
       ...{ clock, turns, random, earlier },
       observer: config.id,
       onChecked: (status, { changed, checked }) => {
@@ -95,22 +96,25 @@ export function createWatches(config: ProbeConfig, deps: ProbeDeps): Watches {
       }
     }
     if (released.length > 0) bus.sendStatus({ observer: config.id, statuses: released })
+    const { network } = settingsOf(snapshot)
     for (const backend of snapshot.backends.values()) {
       const before = watches.get(backend.id)
-      const credential = credentialOf(backend, snapshot)
-      if (!isWatched(backend) || (before && isSame(before, { backend, credential }))) continue
+      const watched = { backend, network, credential: credentialOf(backend, snapshot) }
+      if (!isWatched(backend) || (before && isSame(before, watched))) continue
       if (!before && !isInShare(backend.id, share)) continue
       void before?.stop()
       const sameAddress = before?.backend.spec.url === backend.spec.url
-      watches.set(backend.id, start({ backend, credential }, sameAddress ? before : undefined))
+      watches.set(backend.id, start(watched, sameAddress ? before : undefined))
     }
   }
 
-  const stop = async () => {
-    turns.stop()
-    await Promise.all([...watches.values()].map((watch) => watch.stop()))
-  }
+  const stop = () => stopAll(watches.values(), turns)
   return { apply, isReleasing: releases.pending, statuses, sendAll: () => send(statuses()), stop }
+}
+
+async function stopAll(watches: Iterable<Watch>, turns: Turns): Promise<void> {
+  turns.stop()
+  await Promise.all([...watches].map((watch) => watch.stop()))
 }
 
 function statusesOf(watches: Iterable<Watch>): readonly Status[] {
@@ -120,10 +124,12 @@ function statusesOf(watches: Iterable<Watch>): readonly Status[] {
 interface Watched {
   readonly backend: Resource<'backend'>
   readonly credential: ReturnType<typeof credentialOf>
+  readonly network: NetworkSpec
 }
 
-/** Whether neither the backend nor the secret that it refers to has changed. */
-function isSame(watch: Watch, { backend, credential }: Watched): boolean {
+/** Whether neither the backend, nor its secret, nor where it may be has changed. */
+function isSame(watch: Watch, { backend, credential, network }: Watched): boolean {
+  if (String(watch.network.allow) !== String(network.allow)) return false
   if (watch.backend.revision !== backend.revision) return false
   return watch.credentialRevision === (credential?.revision ?? 0)
 }

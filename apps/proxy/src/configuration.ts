@@ -6,6 +6,7 @@ import { compile, type CompiledBackend, type EjectionCause, type Table } from '@
 import { type ProxyConfig } from './config.ts'
 import { FoundModels } from './found-models.ts'
 import {
+  type Binding,
   createLive,
   isLocked,
   type Live,
@@ -141,7 +142,11 @@ export class Configuration {
     this.#snapshot = snapshot
     const { table, problems } = compile(snapshot, this.#found.byBackend, this.#routing?.table)
     const unopened: Nack[] = []
-    const live = table.backends.map((backend) => this.#bind(backend, unopened))
+    const { network } = table
+    const live = table.backends.map((backend) => {
+      const secret = this.#open(backend, unopened)
+      return this.#bind({ backend, secret, network })
+    })
     for (const one of this.#live.values()) {
       if (table.backendById.has(one.id)) continue
       one.removed = true
@@ -172,14 +177,14 @@ export class Configuration {
     for (const done of [...this.#waiting]) done()
   }
 
-  #bind(backend: CompiledBackend, unopened: Nack[]): Live {
-    const secret = this.#open(backend, unopened)
+  #bind(binding: Binding): Live {
+    const { backend, secret } = binding
     const before = this.#live.get(backend.id)
-    const live = before ?? createLive({ backend, secret })
+    const live = before ?? createLive(binding)
     // As with all that does not compile, the last good version stays.
     const keep = before && !before.locked && isLocked(backend, secret)
     if (keep) before.removed = false
-    else if (before) rebindLive(before, { backend, secret })
+    else if (before) rebindLive(before, binding)
     this.#live.set(backend.id, live)
     refreshEligible(live)
     return live

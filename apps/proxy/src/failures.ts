@@ -1,3 +1,4 @@
+import { ADDRESS_REFUSED } from '@signalbox/host'
 import { CODES, type Failure, type FailureCode } from '@signalbox/model'
 
 /** The client's fault. */
@@ -48,6 +49,10 @@ export function upstreamFailure(
     return { code: 'upstream_timeout', message, ...about }
   }
   if (begun) return { code: 'stream_cut', message: 'the backend broke off its answer', ...about }
+  if (code === ADDRESS_REFUSED) {
+    const message = "no address of the backend's may be connected to"
+    return { code: 'upstream_address_refused', message, ...about }
+  }
   if (!started || CONNECT_ERRORS.has(code)) {
     return { code: 'upstream_connect_failed', message: 'no connection to the backend', ...about }
   }

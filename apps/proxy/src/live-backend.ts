@@ -6,7 +6,7 @@ import {
   OPERATIONS,
   upstreamPath,
 } from '@signalbox/dialects'
-import { type BackendSpec, type Status } from '@signalbox/model'
+import { type BackendSpec, type NetworkSpec, type Status } from '@signalbox/model'
 import {
   type Breaker,
   type CompiledBackend,
@@ -41,9 +41,12 @@ export interface Binding {
   readonly backend: CompiledBackend
   /** In clear; undefined where there is none or it does not open. */
   readonly secret: string | undefined
+  /** Which addresses it may have. */
+  readonly network: NetworkSpec
 }
 
-export function createLive({ backend, secret }: Binding): Live {
+export function createLive(binding: Binding): Live {
+  const { backend, secret, network } = binding
   const { spec } = backend
   const traits = kindTraits(spec.kind)
   return {
@@ -56,8 +59,8 @@ export function createLive({ backend, secret }: Binding): Live {
     samples: 0,
     backend,
     traits,
-    upstream: new Upstream(spec),
-    upstreamKey: upstreamKeyOf(spec, secret),
+    upstream: new Upstream(spec, network),
+    upstreamKey: upstreamKeyOf(binding),
     headers: headersOf(traits, secret),
     paths: pathsOf(spec, traits),
     status: null,
@@ -74,21 +77,22 @@ export function isLocked({ credential }: CompiledBackend, secret: string | undef
 }
 
 /** Takes over a new version of the backend. Connects anew where the old way does not fit it. */
-export function rebindLive(live: Live, { backend, secret }: Binding): void {
+export function rebindLive(live: Live, binding: Binding): void {
+  const { backend, secret, network } = binding
   const before = live.backend.spec
   const { spec } = backend
   live.backend = backend
   if (!backend.limits) live.spentUntilMs = 0
   live.removed = false
   live.locked = isLocked(backend, secret)
-  const key = upstreamKeyOf(spec, secret)
+  const key = upstreamKeyOf(binding)
   if (key === live.upstreamKey) return
   live.traits = kindTraits(spec.kind)
   live.headers = headersOf(live.traits, secret)
   live.paths = pathsOf(spec, live.traits)
   live.upstreamKey = key
   live.upstream.close()
-  live.upstream = new Upstream(spec)
+  live.upstream = new Upstream(spec, network)
   live.breaker = openBreaker()
   if (before.url === spec.url) return
   live.status = null
@@ -111,11 +115,11 @@ export function refreshEligible(live: Live): void {
   live.eligible = healthy && !live.locked
 }
 
-function upstreamKeyOf(spec: BackendSpec, secret: string | undefined): string {
-  const { kind, url, tls, http2, timeouts } = spec
-  const { connections, idleConnections } = spec.limits
+function upstreamKeyOf({ backend, secret, network }: Binding): string {
+  const { kind, url, tls, http2, timeouts } = backend.spec
+  const { connections, idleConnections } = backend.spec.limits
   const keeping = [connections, idleConnections, timeouts.idleConnectionMs]
-  return JSON.stringify([kind, url, tls, http2, keeping, secret])
+  return JSON.stringify([kind, url, tls, http2, keeping, secret, network.allow])
 }
 
 function headersOf(traits: KindTraits, secret: string | undefined): Live['headers'] {

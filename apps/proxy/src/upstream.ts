@@ -1,8 +1,8 @@
 import { upstreamOrigin } from '@signalbox/dialects'
-import { type Cancel, systemClock } from '@signalbox/host'
-import { type BackendSpec } from '@signalbox/model'
+import { type AddressGate, type Cancel, openGate, systemClock } from '@signalbox/host'
+import { type BackendSpec, isAllowedAddress, type NetworkSpec } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
-import { Client, KEEP_ALIVE_MS, type Keeping } from './h1/index.ts'
+import { Client, failUnconnected, KEEP_ALIVE_MS, type Keeping } from './h1/index.ts'
 import { LatePool } from './late-pool.ts'
 
 /** When the socket itself gives up. An attempt gives up sooner: connectMs of backend or policy. */
@@ -21,12 +21,16 @@ export class Upstream {
   readonly #waiting = new Set<() => void>()
   #taken = 0
   #closing = false
+  /** Before every connection to the address, the tunnel of a WebSocket too. */
+  readonly gate: AddressGate
 
-  constructor(spec: BackendSpec) {
+  constructor(spec: BackendSpec, network: NetworkSpec) {
+    const { hostname } = new URL(spec.url)
+    this.gate = openGate(hostname, (address) => isAllowedAddress(address, network))
     this.#connections = spec.limits.connections
-    const plain = spec.url.startsWith('http:')
-    const keeping = keepingOf(spec)
-    this.#pool = plain ? openClient(spec, keeping) : openPool(spec, keeping)
+    const keeping = { ...keepingOf(spec), lookup: this.gate.lookup }
+    const isPlain = spec.url.startsWith('http:')
+    this.#pool = isPlain ? openClient(spec, keeping) : openPool(spec, keeping)
   }
 
   /**
@@ -47,7 +51,9 @@ export class Upstream {
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#pool.dispatch(options, handler)
+    const { refusal } = this.gate
+    if (refusal) queueMicrotask(() => failUnconnected(handler, refusal))
+    else this.#pool.dispatch(options, handler)
   }
 
   /** The pool is done with what was dispatched; its client may have gone long before. */
@@ -86,6 +92,8 @@ export class Upstream {
   }
 }
 
+type Opening = Keeping & Pick<AddressGate, 'lookup'>
+
 function keepingOf({ limits, timeouts }: BackendSpec): Keeping {
   return {
     idleMax: limits.idleConnections,
@@ -94,13 +102,14 @@ function keepingOf({ limits, timeouts }: BackendSpec): Keeping {
 }
 
 /** Plain HTTP/1.1 is ours: it costs half. TLS and HTTP/2 are undici's. */
-function openClient(spec: BackendSpec, keeping: Keeping): Client {
+function openClient(spec: BackendSpec, { lookup, ...keeping }: Opening): Client {
   const { hostname, port, host } = new URL(upstreamOrigin(spec.url))
   const bare = hostname.replace(/^\[|\]$/g, '')
-  return new Client({ hostname: bare, port: Number(port || HTTP_PORT), host }, systemClock, keeping)
+  const origin = { hostname: bare, port: Number(port || HTTP_PORT), host, lookup }
+  return new Client(origin, systemClock, keeping)
 }
 
-function openPool(spec: BackendSpec, { idleMs, idleMax }: Keeping): LatePool {
+function openPool(spec: BackendSpec, { idleMs, idleMax, lookup }: Opening): LatePool {
   const { verify, caPem, serverName } = spec.tls
   const options = {
     connections: spec.limits.connections,
@@ -109,6 +118,7 @@ function openPool(spec: BackendSpec, { idleMs, idleMax }: Keeping): LatePool {
     keepAliveTimeout: idleMs,
     connect: {
       timeout: CONNECT_MS_MAX,
+      lookup,
       rejectUnauthorized: verify,
       ...(caPem === undefined ? {} : { ca: caPem }),
       ...(serverName === undefined ? {} : { servername: serverName }),

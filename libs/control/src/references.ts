@@ -11,6 +11,7 @@ import {
   type SecretSpec,
   type SettingsSpec,
 } from '@signalbox/model'
+import { addressProblem, shutOutProblem } from './addresses.ts'
 import { fallbackCycle, fallbacksOf } from './fallbacks.ts'
 import { nameSome, promptedIn, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
 import { allIn, specIn, type View } from './view.ts'
@@ -142,7 +143,9 @@ function duplicateAlias(owners: Owners, id: string, route: RouteSpec): Refusal |
 /** Backends that were written, and those whose secret was. */
 function checkBackends(view: View): LocatedRefusal | undefined {
   for (const [id, { spec, command }] of view.pending.backend) {
-    const refusal = spec === null ? undefined : secretProblem(view, id, spec as BackendSpec)
+    if (spec === null) continue
+    const backend = spec as BackendSpec
+    const refusal = secretProblem(view, id, backend) ?? addressProblem(view, id, backend)
     if (refusal) return { command, refusal }
   }
   if (view.pending.secret.size === 0) return undefined
@@ -176,6 +179,8 @@ function secretProblem(view: View, id: string, spec: BackendSpec): Refusal | und
 
 function checkSettings(view: View): LocatedRefusal | undefined {
   for (const [, { spec, command }] of view.pending.settings) {
+    const shutOut = shutOutProblem(view, spec)
+    if (shutOut) return { command, refusal: shutOut }
     const policy = (spec as SettingsSpec | null)?.implicitPolicy ?? DEFAULT_POLICY_ID
     if (policy === DEFAULT_POLICY_ID || specIn(view, 'policy', policy) !== null) continue
     const message = `settings refer to policy ${policy}, which does not exist`

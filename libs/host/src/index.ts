@@ -1,3 +1,4 @@
+export * from './address-gate.ts'
 export * from './clock.ts'
 export * from './env.ts'
 export * from './envelope.ts'

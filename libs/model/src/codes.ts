@@ -115,6 +115,11 @@ export const CODES = {
     remedy:
       "Let the backend's url have one of the secret's origins, or have an admin add this one.",
   },
+  address_not_allowed: {
+    status: 422,
+    plane: 'admin',
+    remedy: "Correct the backend's url, or let its address through by settings.network.allow.",
+  },
   does_not_compile: {
     status: 422,
     plane: 'admin',
@@ -244,6 +249,11 @@ export const CODES = {
     status: 502,
     plane: 'proxy',
     remedy: 'Look at /admin/health; the backend did not accept a connection.',
+  },
+  upstream_address_refused: {
+    status: 502,
+    plane: 'proxy',
+    remedy: "Correct the backend's url, or let its address through by settings.network.allow.",
   },
   upstream_failed: {
     status: 502,

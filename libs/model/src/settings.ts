@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { resourceId, strict } from './fields.ts'
 import { limitsSpec } from './limits.ts'
+import { networkSpec } from './network.ts'
 import { DEFAULT_POLICY_ID } from './policy.ts'
 
 /** The one id that there is. */
@@ -25,6 +26,8 @@ export const settingsSpec = strict({
     .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()]))
     .max(100)
     .optional(),
+  /** Which addresses backends may have. */
+  network: networkSpec.prefault({}),
 })
 /** What holds for the whole fleet. */
 export type SettingsSpec = Readonly<z.output<typeof settingsSpec>>

@@ -95,6 +95,11 @@ export function beginAttempt(breaker: Breaker, nowMs: number): boolean {
   return probes
 }
 
+const NOT_REACHED: ReadonlySet<string> = new Set([
+  'upstream_connect_failed',
+  'upstream_address_refused',
+])
+
 /** What an attempt says about its backend; `nothing` where the client left or was at fault. */
 export type Verdict = 'good' | 'connect' | 'failure' | 'nothing'
 
@@ -108,7 +113,7 @@ export function verdictOf(outcome: Outcome, status: number): Verdict {
   if (outcome.kind === 'answered') return status >= SERVER_ERROR ? 'failure' : 'good'
   const { failure } = outcome
   if (failure.source !== 'upstream') return 'nothing'
-  if (failure.code === 'upstream_connect_failed') return 'connect'
+  if (NOT_REACHED.has(failure.code)) return 'connect'
   if (failure.code === 'upstream_busy') return status >= SERVER_ERROR ? 'failure' : 'good'
   return 'failure'
 }

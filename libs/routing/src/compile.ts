@@ -47,6 +47,7 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
     limits: isLimited(settings.limits) ? settings.limits : null,
     addressLimits: isLimited(settings.addressLimits) ? settings.addressLimits : null,
     trustedProxies: settings.trustedProxies ?? NOBODY,
+    network: settings.network,
   }
   return { table, problems: quarantine.problems }
 }

@@ -2,6 +2,7 @@ import {
   type BackendSpec,
   type Head,
   type Limits,
+  type NetworkSpec,
   type PolicySpec,
   type Snapshot,
 } from '@signalbox/model'
@@ -39,6 +40,8 @@ export interface Table {
   readonly addressLimits: Limits | null
   /** Addresses and networks whose x-forwarded-for is believed. */
   readonly trustedProxies: readonly string[]
+  /** Which addresses backends may have. */
+  readonly network: NetworkSpec
 }
 
 export interface ListedModel {

@@ -1,5 +1,5 @@
 import { sha256 } from '@signalbox/host'
-import { ChainCheck, ok } from '@signalbox/model'
+import { ChainCheck, DEFAULT_SETTINGS, ok } from '@signalbox/model'
 import { type WriteRequest } from './store.ts'
 import { change, createHarness, put } from './test-harness.ts'
 
@@ -151,6 +151,7 @@ describe('denials', () => {
           clientAuth: 'permissive',
           implicitPolicy: 'default',
           denialsKeptDays,
+          network: DEFAULT_SETTINGS.network,
         } as const
         const version = (now.settings.get('default')?.version ?? 0) + 1
         const type = version === 1 ? 'settings.created' : 'settings.updated'

@@ -78,7 +78,7 @@ export class Client {
     this.close()
     for (const connection of [...this.#all]) connection.destroy()
     const error = new ConnectionError('CONNECTION_CLOSED', 'the connections are closed')
-    for (const one of this.#waiting.splice(0)) fail(one, error)
+    for (const { handler } of this.#waiting.splice(0)) failUnconnected(handler, error)
   }
 
   #connect(): void {
@@ -113,7 +113,7 @@ export class Client {
     // One connection less for those who wait: the first of them is the one that it was made for.
     if (this.#waiting.length > this.#connecting) {
       const first = this.#waiting.shift()
-      if (first) fail(first, error)
+      if (first) failUnconnected(first.handler, error)
     }
   }
 
@@ -150,7 +150,7 @@ export class Client {
 }
 
 /** Of a request that never had a connection. */
-function fail({ handler }: Exchanged, error: Error): void {
+export function failUnconnected(handler: Dispatcher.DispatchHandler, error: Error): void {
   const controller = {
     aborted: true,
     paused: false,

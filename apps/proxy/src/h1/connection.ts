@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders } from 'node:http'
-import { connect, type Socket } from 'node:net'
+import { connect, type LookupFunction, type Socket } from 'node:net'
 import { type Cancel, type Clock } from '@signalbox/host'
 import type { Dispatcher } from 'undici'
 import { type AnswerSink, AnswerParser } from './answer-parser.ts'
@@ -38,6 +38,8 @@ export interface Origin {
   readonly port: number
   /** As the Host header says it. */
   readonly host: string
+  /** Finds the addresses of a name; the system does where it is absent. */
+  readonly lookup?: LookupFunction
 }
 
 export interface Exchanged {
@@ -80,6 +82,7 @@ export class Connection implements AnswerSink {
     this.#socket = connect({
       host: origin.hostname,
       port: origin.port,
+      ...(origin.lookup ? { lookup: origin.lookup } : {}),
       noDelay: true,
       keepAlive: true,
       onread: { buffer: scratch, callback: (count) => this.#read(count) },

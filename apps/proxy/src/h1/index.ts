@@ -1,1 +1,1 @@
-export { Client, KEEP_ALIVE_MS, type Keeping } from './client.ts'
+export { Client, failUnconnected, KEEP_ALIVE_MS, type Keeping } from './client.ts'

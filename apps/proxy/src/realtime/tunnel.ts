@@ -30,9 +30,14 @@ export interface Opening {
 
 /** Asks a backend for a WebSocket, on a connection of its own. */
 export function openUpstream(
-  { backend: { spec } }: Live,
+  { backend: { spec }, upstream: { gate } }: Live,
   { path, headers, clock, withinMs, signal }: Opening,
 ): Promise<Opened> {
+  const failed = (error: Error): Opened => ({
+    kind: 'failed',
+    failure: upstreamFailure(error, { started: false, begun: false }),
+  })
+  if (gate.refusal) return Promise.resolve(failed(gate.refusal))
   return new Promise((resolve) => {
     const { verify, caPem, serverName } = spec.tls
     // Loaded when the first one is opened: most proxies never open one.
@@ -43,6 +48,7 @@ export function openUpstream(
       headers: headers as string[],
       agent: false,
       signal,
+      lookup: gate.lookup,
       rejectUnauthorized: verify,
       ...(caPem === undefined ? {} : { ca: caPem }),
       ...(serverName === undefined ? {} : { servername: serverName }),
@@ -55,9 +61,7 @@ export function openUpstream(
     }
     asked.on('upgrade', (answer, socket, head) => settle({ kind: 'open', answer, socket, head }))
     asked.on('response', (answer) => void refusal(answer).then(settle))
-    asked.on('error', (error) => {
-      settle({ kind: 'failed', failure: upstreamFailure(error, { started: false, begun: false }) })
-    })
+    asked.on('error', (error) => settle(failed(error)))
     asked.end()
   })
 }

@@ -1,0 +1,52 @@
+import {
+  canonicalJson,
+  DEFAULT_SETTINGS,
+  hostProblem,
+  refuse,
+  SETTINGS_ID,
+  type BackendSpec,
+  type NetworkSpec,
+  type Refusal,
+  type SettingsSpec,
+  type Spec,
+} from '@signalbox/model'
+import { allIn, specIn, storedIn, type View } from './view.ts'
+
+/**
+ * Why a backend may not have the address in its url. One that is stored already and stays is let
+ * be: it was written when it was allowed, and nobody connects to it now.
+ */
+export function addressProblem(view: View, id: string, spec: BackendSpec): Refusal | undefined {
+  const stored = storedIn(view, 'backend', id)?.spec as BackendSpec | null | undefined
+  if (stored?.url === spec.url) return undefined
+  const problem = hostProblem(hostOf(spec), networkOf(specIn(view, 'settings', SETTINGS_ID)))
+  if (problem === undefined) return undefined
+  const errors = [{ path: 'spec.url', message: problem }]
+  return refuse('address_not_allowed', `backend ${id}: ${problem}`, { errors })
+}
+
+/** Why the settings may not be these: a backend has an address that they would shut out. */
+export function shutOutProblem(view: View, spec: Spec | null): Refusal | undefined {
+  const network = networkOf(spec)
+  const before = networkOf(storedIn(view, 'settings', SETTINGS_ID)?.spec ?? null)
+  if (canonicalJson(network) === canonicalJson(before)) return undefined
+  for (const [id, backend] of allIn(view, 'backend')) {
+    const host = hostOf(backend)
+    const problem = hostProblem(host, network)
+    // What was shut out before is no news.
+    if (problem === undefined || hostProblem(host, before) !== undefined) continue
+    const errors = [{ path: 'spec.network.allow', message: `backend ${id}: ${problem}` }]
+    return refuse('address_not_allowed', `backend ${id}: ${problem}`, { errors })
+  }
+  return undefined
+}
+
+function hostOf({ url }: BackendSpec): string {
+  return new URL(url).hostname
+}
+
+/** Settings that are too old to have it have the standard. */
+function networkOf(spec: Spec | null): NetworkSpec {
+  const settings = spec as Partial<SettingsSpec> | null
+  return settings?.network ?? DEFAULT_SETTINGS.network
+}
