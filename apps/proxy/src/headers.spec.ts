@@ -28,6 +28,14 @@ describe('headers to the backend', () => {
     },
   )
 
+  it.each([
+    ['in one line', ['Connection', 'keep-alive, Accept , x-a']],
+    ['in several', ['connection', 'x-a', 'CONNECTION', 'accept']],
+  ])('hold nothing that Connection names, %s, wherever it stands', (_, connection) => {
+    const raw = ['accept', 'a', ...connection, 'user-agent', 'u', 'Accept', 'b']
+    expect(requestHeaders(raw, [['x-own', '1']])).toEqual(['user-agent', 'u', 'x-own', '1'])
+  })
+
   it('hold our own in place of what the client wrote under the same name', () => {
     const raw = ['Anthropic-Version', 'x', 'Accept', 'y']
     expect(requestHeaders(raw, [['anthropic-version', 'ours']])).toEqual([

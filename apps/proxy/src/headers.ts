@@ -31,6 +31,9 @@ const RESPONSE_PREFIXES = ['openai-', 'anthropic-', LIMIT_PREFIX]
 const REQUEST_ID_LENGTH_MAX = 128
 const RETRY_AFTER_S_MAX = 60
 const EVENT_STREAM = 'text/event-stream'
+const CONNECTION = 'connection'
+/** What Connection says nearly always. */
+const PLAIN: ReadonlySet<string> = new Set(['keep-alive', 'close', 'Keep-Alive', 'Close'])
 const VISIBLE = /^[\x21-\x7e]+$/
 
 function allowed(name: string, names: ReadonlySet<string>, prefixes: readonly string[]): boolean {
@@ -46,9 +49,10 @@ export function requestHeaders(
   own: readonly HeaderPair[],
 ): string[] {
   const headers: string[] = []
+  const hops = hopsIn(rawHeaders)
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = (rawHeaders[i] ?? '').toLowerCase()
-    if (!allowed(name, REQUEST_ALLOWED, REQUEST_PREFIXES)) continue
+    if (!allowed(name, REQUEST_ALLOWED, REQUEST_PREFIXES) || hops?.has(name)) continue
     if (own.some(([taken]) => taken === name)) continue
     headers.push(name, rawHeaders[i + 1] ?? '')
   }
@@ -56,12 +60,30 @@ export function requestHeaders(
   return headers
 }
 
+/** The headers that Connection says are for this connection alone (RFC 9110, 7.6.1). */
+function hopsIn(rawHeaders: readonly string[]): ReadonlySet<string> | undefined {
+  let hops: Set<string> | undefined
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    if (name.length !== CONNECTION.length || name.toLowerCase() !== CONNECTION) continue
+    for (const one of hopsOf(rawHeaders[i + 1]) ?? []) (hops ??= new Set()).add(one)
+  }
+  return hops
+}
+
+/** Undefined where it names none, as nearly always. */
+function hopsOf(connection: string | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined || PLAIN.has(connection)) return undefined
+  return new Set(connection.split(',').map((one) => one.trim().toLowerCase()))
+}
+
 /** Copies what the client may see of an answer's headers behind `target`. */
 export function addResponseHeaders(target: string[], headers: IncomingHttpHeaders): void {
   // Ours are there already: how the backend's account stands is not the client's to know then.
   const ownLimits = target.some((one) => one.startsWith(LIMIT_PREFIX))
+  const hops = hopsOf(headers.connection)
   for (const name in headers) {
-    if (!allowed(name, RESPONSE_ALLOWED, RESPONSE_PREFIXES)) continue
+    if (!allowed(name, RESPONSE_ALLOWED, RESPONSE_PREFIXES) || hops?.has(name)) continue
     if (ownLimits && name.startsWith(LIMIT_PREFIX)) continue
     const value = headers[name]
     if (Array.isArray(value)) for (const one of value) target.push(name, one)

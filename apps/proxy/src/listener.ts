@@ -5,10 +5,15 @@ import { downstream } from './failures.ts'
 import { isRealtime } from './realtime/realtime.ts'
 
 const HEADER_BYTES_MAX = 16_384
-/** headersTimeout below requestTimeout and frequent checks, or Node applies neither in time. */
-const HEADERS_TIMEOUT_MS = 15_000
-const REQUEST_TIMEOUT_MS = 120_000
-const CONNECTIONS_CHECK_MS = 1_000
+/** How long a client may take; `headersMs` below `requestMs`, or Node applies neither. */
+export interface ListenerTimes {
+  readonly headersMs: number
+  /** For all of the request. */
+  readonly requestMs: number
+  readonly checkMs: number
+}
+/** Frequent checks, or Node applies them late. */
+const TIMES: ListenerTimes = { headersMs: 15_000, requestMs: 120_000, checkMs: 1_000 }
 const KEEP_ALIVE_MS = 75_000
 /** None: the limit is in bytes, and Node would hide the headers over a number from the guard. */
 const HEADERS_MAX = 0
@@ -21,14 +26,18 @@ export type BytesMax = (contentType: string | undefined) => number
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void
 
 /** node:http behind one function, so that another transport can take its place. */
-export function createListener(bytesMax: BytesMax, serve: OnRequest): Server {
+export function createListener(
+  bytesMax: BytesMax,
+  serve: OnRequest,
+  { headersMs, requestMs, checkMs }: ListenerTimes = TIMES,
+): Server {
   const lines: Lines = new WeakMap()
   const onRequest = oneAtATime(lines, serve)
   const server = createServer({
     maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: checkMs,
     keepAliveTimeout: KEEP_ALIVE_MS,
     // The guard looks for it, and answers in the API's shape.
     requireHostHeader: false,
