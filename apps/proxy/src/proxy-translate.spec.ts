@@ -107,6 +107,20 @@ describe("a client of OpenAI's at a backend of Anthropic's", () => {
     expect(events).not.toContain('[DONE]')
   })
 
+  it('is told once of a failure in the last bytes, which no blank line follows', async () => {
+    const error = { type: 'error', error: { type: 'overloaded_error', message: 'Overloaded' } }
+    claude.answerWith((_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(`event: error\ndata: ${JSON.stringify(error)}`)
+    })
+    const { events, broke } = await eventsOf(await chat({ ...asked, stream: true }))
+    expect([broke, events]).toMatchObject([true, [{ error: { message: 'Overloaded' } }]])
+    expect(events).toHaveLength(1)
+    // The connection is not worse for it.
+    speakAnthropic(claude, { text: 'Hi.' })
+    expect((await chat(asked)).status).toBe(200)
+  })
+
   it('gets an error with its status, in its own shape', async () => {
     const error = { type: 'rate_limit_error', message: 'Slow down.' }
     const body = JSON.stringify({ type: 'error', error })

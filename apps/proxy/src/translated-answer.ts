@@ -45,6 +45,8 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
   #parts: Buffer[] = []
   #bytes = 0
   #broken = false
+  /** The relay has heard of the end. */
+  #over = false
 
   constructor(relay: Dispatcher.DispatchHandler, crossing: Crossing) {
     this.#relay = relay
@@ -75,53 +77,66 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (this.#broken) return
-    if (this.#reader) return this.#hand(controller, this.#reader.read(chunk))
+    if (this.#reader) {
+      const broken = this.#hand(controller, this.#reader.read(chunk))
+      if (broken) controller.abort(broken)
+      return
+    }
     this.#bytes += chunk.length
     if (this.#bytes <= ANSWER_BYTES_MAX) this.#parts.push(chunk)
-    else this.#break(controller, 'the answer is too large to be translated')
+    else controller.abort(this.#break('the answer is too large to be translated'))
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     if (this.#broken) return
     if (!this.#reader || !this.#writer) return this.#whole(controller, trailers)
-    this.#hand(controller, this.#reader.end())
-    if (this.#reader.whole && !this.#broken) this.#write(controller, this.#writer.end())
+    const broken = this.#hand(controller, this.#reader.end())
+    // Nothing is left to abort: the relay hears of it here, and of no end after it.
+    if (broken) return this.onResponseError(controller, broken)
+    if (this.#reader.whole) this.#write(controller, this.#writer.end())
+    this.#over = true
     this.#relay.onResponseEnd?.(controller, trailers)
   }
 
   onResponseError(controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#over) return
+    this.#over = true
     this.#relay.onResponseError?.(controller, error)
   }
 
-  #hand(controller: Dispatcher.DispatchController, parts: readonly StreamPart[]): void {
+  /** Hands on what can be said in the client's dialect; the error that ends it, where one does. */
+  #hand(
+    controller: Dispatcher.DispatchController,
+    parts: readonly StreamPart[],
+  ): Error | undefined {
     let text = ''
     for (const part of parts) {
       if (part.kind === 'failed') {
         const { from, requestId } = this.#crossing
         this.#write(controller, text + from.writeStreamError(part.error, requestId))
         this.#broken = true
-        const why = 'the backend reported a failure inside its stream'
-        return controller.abort(new AlreadyTold(why))
+        return new AlreadyTold('the backend reported a failure inside its stream')
       }
       if (part.chunk.usage) this.#crossing.counted(part.chunk.usage)
       const written = this.#writer?.write(part.chunk)
       if (written?.ok === false) {
         this.#write(controller, text)
-        return this.#break(controller, `${written.error.field} ${written.error.message}`)
+        return this.#break(`${written.error.field} ${written.error.message}`)
       }
       text += written?.value ?? ''
     }
     this.#write(controller, text)
+    return undefined
   }
 
   #write(controller: Dispatcher.DispatchController, text: string): void {
     if (text !== '') this.#relay.onResponseData?.(controller, Buffer.from(text))
   }
 
-  /** Ends the attempt; the relay hears of it as of any broken connection. */
-  #break(controller: Dispatcher.DispatchController, why: string): void {
+  /** The attempt ends; the relay hears of it as of any broken connection. */
+  #break(why: string): Error {
     this.#broken = true
-    controller.abort(new Error(why))
+    return new Error(why)
   }
 
   #whole(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
@@ -130,7 +145,7 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
     const text = this.#translate(status, Buffer.concat(this.#parts).toString())
     if (text === undefined) {
       const error = new Error('the answer cannot be read in the dialect of the backend')
-      return this.#relay.onResponseError?.(controller, error)
+      return this.onResponseError(controller, error)
     }
     const body = Buffer.from(text)
     const out = {
@@ -140,6 +155,7 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
     }
     this.#relay.onResponseStart?.(controller, status, out)
     this.#relay.onResponseData?.(controller, body)
+    this.#over = true
     this.#relay.onResponseEnd?.(controller, trailers)
   }
 
