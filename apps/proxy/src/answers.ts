@@ -2,6 +2,10 @@ import { type IncomingMessage, type ServerResponse } from 'node:http'
 import {
   type Dialect,
   dialectNamed,
+  dialectOfPath,
+  ENTRY_PATHS,
+  FIXED,
+  LIST_PATHS,
   type Operation,
   OPERATIONS as ALL_OPERATIONS,
 } from '@signalbox/dialects'
@@ -22,9 +26,7 @@ const OPERATIONS: ReadonlyMap<string, readonly Operation[]> = Map.groupBy(
   ALL_OPERATIONS,
   ({ path }) => path,
 )
-const MODELS = '/v1/models'
 const GOOGLE_HEADERS = ['x-goog-api-client', 'x-goog-api-key']
-const GEMINI_MODELS = '/v1beta/models'
 
 /** What a path and a method ask for. */
 export type Wanted =
@@ -37,6 +39,7 @@ export type Wanted =
   | { readonly kind: 'models' }
   | { readonly kind: 'model'; readonly id: string }
   | { readonly kind: 'health' }
+  | { readonly kind: 'fixed'; readonly body: string }
   | { readonly kind: 'backends' }
   | { readonly kind: 'refused'; readonly failure: Failure; readonly allow?: string }
 
@@ -57,10 +60,12 @@ export function wantedBy(method: string, url: string): Wanted {
 }
 
 function readable(path: string): Wanted | undefined {
-  if (path === MODELS || path === GEMINI_MODELS) return { kind: 'models' }
+  if (LIST_PATHS.includes(path)) return { kind: 'models' }
+  const body = FIXED.get(path)
+  if (body !== undefined) return { kind: 'fixed', body }
   if (path === '/health') return { kind: 'health' }
   if (path === '/admin/health') return { kind: 'backends' }
-  const list = [MODELS, GEMINI_MODELS].find((one) => path.startsWith(`${one}/`))
+  const list = ENTRY_PATHS.find((one) => path.startsWith(`${one}/`))
   const id = list && decoded(path.slice(list.length + 1))
   return id === undefined ? undefined : { kind: 'model', id }
 }
@@ -115,6 +120,7 @@ export function answer(
   }
   if (wanted.kind === 'refused')
     return fail(wanted.failure, wanted.allow ? { allow: wanted.allow } : {})
+  if (wanted.kind === 'fixed') return send(200, wanted.body)
   const routing = configuration.current()
   if (!routing) return fail(internal('not_ready', 'no configuration yet'), { 'retry-after': '1' })
   if (wanted.kind === 'health')
@@ -138,13 +144,11 @@ export function answer(
 
 /** All lists have one path; clients of Anthropic and Google say who they are in a header. */
 function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
-  const isAnthropic =
-    headers['anthropic-version'] !== undefined ||
-    url.startsWith('/v1/messages') ||
-    url.startsWith('/anthropic/')
+  const own = dialectOfPath(url)
+  if (own) return own
   const isGoogle = GOOGLE_HEADERS.some((name) => headers[name] !== undefined)
-  if (isGoogle || url.startsWith('/v1beta/')) return dialectNamed('gemini')
-  return dialectNamed(isAnthropic ? 'anthropic' : 'openai')
+  if (isGoogle) return dialectNamed('gemini')
+  return dialectNamed(headers['anthropic-version'] === undefined ? 'openai' : 'anthropic')
 }
 
 /** What requests have found out about a backend, and what follows from it. */

@@ -21,6 +21,8 @@ export type BodyScan =
       readonly model: ModelToken | undefined
       /** Whether `stream` is `true`. */
       readonly stream: boolean
+      /** There where `stream` is `false`. */
+      readonly plain?: true
       /** Values that may help to choose a backend; nothing is refused because of them. */
       readonly user?: Range
       readonly system?: Range
@@ -145,7 +147,9 @@ export function scanBody(body: Buffer): BodyScan {
   if (isAmbiguous(stream)) return duplicate(stream)
   const streams = stream.seen > 0 && startsWith(body, stream.start, TRUE)
   const scan = withModel(body, model, streams)
-  return scan.ok ? { ...scan, ...hints } : scan
+  if (!scan.ok) return scan
+  const isPlain = stream.seen > 0 && startsWith(body, stream.start, FALSE)
+  return isPlain ? { ...scan, ...hints, plain: true } : { ...scan, ...hints }
 }
 
 function withModel(body: Buffer, { seen, start, end }: Field, stream: boolean): BodyScan {

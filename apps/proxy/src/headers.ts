@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders } from 'node:http'
-import { type HeaderPair } from '@signalbox/dialects'
+import { type HeaderPair, STREAM_TYPES } from '@signalbox/dialects'
 
 /** Of the client's headers only these go upstream: no credential, no cookie, nothing hop-by-hop. */
 const REQUEST_ALLOWED = new Set([
@@ -30,7 +30,6 @@ const LIMIT_PREFIX = 'x-ratelimit-'
 const RESPONSE_PREFIXES = ['openai-', 'anthropic-', LIMIT_PREFIX]
 const REQUEST_ID_LENGTH_MAX = 128
 const RETRY_AFTER_S_MAX = 60
-const EVENT_STREAM = 'text/event-stream'
 const CONNECTION = 'connection'
 /** What Connection says nearly always. */
 const PLAIN: ReadonlySet<string> = new Set(['keep-alive', 'close', 'Keep-Alive', 'Close'])
@@ -103,9 +102,10 @@ export function saneRequestId(given: string | string[] | undefined): string | un
   return VISIBLE.test(given) ? given : undefined
 }
 
-/** Events in clear: of compressed ones neither the end can be seen, nor may one be added. */
+/** Events or lines in clear: of compressed ones the end is not seen, and none may be added. */
 export function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
-  const isEvents = type.toLowerCase().startsWith(EVENT_STREAM)
+  const lower = type.toLowerCase()
+  const isEvents = STREAM_TYPES.some((one) => lower.startsWith(one))
   return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
 }

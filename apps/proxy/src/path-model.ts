@@ -65,7 +65,9 @@ export function decoded(segment: string): string | undefined {
 /** The body must be JSON here too, but what it says of a model or a stream counts for nothing. */
 export function scanFor({ operation, pathModel }: Passage, body: Buffer): BodyScan {
   const scan = scanBody(body)
-  if (pathModel === undefined || !scan.ok) return scan
+  if (!scan.ok) return scan
+  if (operation.streams === 'by default') return { ...scan, stream: scan.plain !== true }
+  if (pathModel === undefined) return scan
   return { ...scan, model: undefined, stream: operation.streams === 'always' }
 }
 

@@ -4,6 +4,7 @@ import {
   type ChatRequest,
   dialectNamed,
   type Json,
+  type KindTraits,
   type Leniency,
   type LimitMember,
   type Operation,
@@ -47,15 +48,15 @@ export function translationFor(
   { body, route, target, live }: Chosen,
 ): Result<Translation | undefined, Failure> {
   const { operation, request, requestId } = passage
-  const { native, dialect } = live.traits
-  if (native.includes(operation.dialect)) return ok(undefined)
+  const { dialect } = live.traits
+  if (passes(operation, live.traits)) return ok(undefined)
   if (!operation.chat) return err(notServed(operation))
-  const from = dialectNamed(operation.dialect)
+  const from = operation.codec ?? dialectNamed(operation.dialect).chat
   if (operation.streams === 'always' && !asksForEvents(request.url)) {
     return err(refused({ field: 'alt', message: 'a stream is translated as alt=sse alone' }))
   }
   const leniency = { lenient: route.policy.translation === 'lenient' }
-  const read = from.chat.readRequest(parsed(body), callOf(passage, leniency))
+  const read = from.readRequest(parsed(body), callOf(passage, leniency))
   if (!read.ok) return err(refused(read.error))
   const chat: ChatRequest = { ...read.value.chat, model: target.model }
   const written = dialect.chat.writeRequest(chat, leniency)
@@ -67,7 +68,7 @@ export function translationFor(
     includeUsage: (chat['stream_options'] as Json | undefined)?.['include_usage'] === true,
   }
   const counted = (usage: Usage) => void (passage.tokens = tokensOf(usage))
-  const crossing = { from: from.chat, to: dialect.chat, context, requestId, counted }
+  const crossing = { from, to: dialect.chat, context, requestId, counted }
   return ok({
     path: upstreamPath(live.backend.spec.url, written.value.path),
     body: Buffer.from(JSON.stringify(limited(written.value.body, live.traits.limitMember))),
@@ -75,6 +76,12 @@ export function translationFor(
     ownHeaders: droppedHeader([...read.value.dropped, ...written.value.dropped]),
     into: (relay) => new TranslatedAnswer(relay, crossing),
   })
+}
+
+/** Whether the backend gets what the client wrote. */
+function passes(operation: Operation, { native, dialect, prefersOwnChat }: KindTraits): boolean {
+  if (prefersOwnChat && operation.chat) return operation.dialect === dialect.name
+  return native.includes(operation.dialect)
 }
 
 /** What the path says in place of the body. */

@@ -49,12 +49,17 @@ export function describeDialect({ dialect, wholeStreams, lists }: DialectExample
     })
 
     it('ends a broken stream with a whole event, which no half event can swallow', () => {
-      const text = `data: {"half": "of an ev${dialect.streamError(failure('stream_cut'), 'r')}`
-      expect(text.endsWith('\n\n')).toBe(true)
-      const events = text.split('\n\n').filter((event) => event.trim() !== '')
+      const ofEvents = dialect.chat.streamType === 'text/event-stream'
+      const [begin, between, whole] = ofEvents
+        ? (['data: ', '\n\n', /^(event|data):/] as const)
+        : (['', '\n', /^\{[^\n]*\}$/] as const)
+      const error = dialect.streamError(failure('stream_cut'), 'r')
+      const text = `${begin}{"half": "of an ev${error}`
+      expect(text.endsWith(between)).toBe(true)
+      const events = text.split(between).filter((event) => event.trim() !== '')
       expect(events).toHaveLength(2)
       expect(events[1]).toContain('"stream_cut"')
-      expect(events[1]?.trim()).toMatch(/^(event|data):/)
+      expect(events[1]?.trim()).toMatch(whole)
     })
 
     it('does not take its own error event for a good end', () => {

@@ -24,10 +24,15 @@ export interface Operation {
    * `none`: it is about something that a backend keeps, which `{id}` in the path may name.
    */
   readonly model: 'body' | 'path' | 'none'
-  /** Whether `"stream": true` in the body asks for a stream; `always`: the path itself does. */
-  readonly streams: boolean | 'always'
+  /**
+   * Whether `"stream": true` in the body asks for a stream; `always`: the path itself does; `by
+   * default`: it streams unless the body says `"stream": false`.
+   */
+  readonly streams: boolean | 'always' | 'by default'
   /** Whether it is the dialect's chat, which backends of other dialects can serve translated. */
   readonly chat: boolean
+  /** How that chat is translated, where it has a form of its own. */
+  readonly codec?: ChatCodec
   /** Its streams tell what they cost where `stream_options` asks for that, as OpenAI's do. */
   readonly usageSieve?: () => UsageSieve
   /** How its streams end, where that is not as its dialect's do. */
@@ -52,7 +57,7 @@ export interface Operation {
   readonly addPrompt?: (body: Json, prompt: Prompt) => Json
 }
 
-export type DialectName = 'openai' | 'anthropic' | 'gemini'
+export type DialectName = 'openai' | 'anthropic' | 'gemini' | 'ollama'
 
 /**
  * A wire format. Declares what it supports, so that nobody outside this room asks which one it is.
@@ -63,7 +68,10 @@ export interface Dialect {
   readonly operations: readonly Operation[]
   /** Body of an error answer in this dialect's shape. */
   errorBody(failure: Failure, requestId: string): string
-  /** What is written into a stream that broke off: a whole SSE event, with its blank line. */
+  /**
+   * What is written into a stream that broke off: a whole event, or line, that nothing which was
+   * begun before it can swallow.
+   */
   streamError(failure: Failure, requestId: string): string
   /** What its readers of events pass over, with its blank line; undefined: not known of all. */
   readonly comment?: string
@@ -77,6 +85,13 @@ export interface Dialect {
   /** Body of this dialect's answer to GET models / GET models/{id}. */
   modelList(models: readonly ModelEntry[]): string
   modelEntry(model: ModelEntry): string
+  /** How paths begin that are its alone: what is refused there is refused in its shape. */
+  readonly roots: readonly string[]
+  /** Paths of its own that list models, and the one of which `/{id}` tells of one model. */
+  readonly listPaths: readonly string[]
+  readonly entryPath?: string
+  /** What it answers whatever backends there are: bodies by path. */
+  readonly fixed?: Readonly<Record<string, string>>
   /** Its chat, translated to and from the hub. */
   readonly chat: ChatCodec
 }
@@ -94,6 +109,8 @@ export interface KindTraits {
   readonly dialect: Dialect
   /** Dialects whose paths it serves itself: there bytes pass as they are. */
   readonly native: readonly DialectName[]
+  /** Chats of the other dialects among them are translated all the same: its own can do more. */
+  readonly prefersOwnChat: boolean
   /** Request headers that carry the credential, on the paths of this dialect. */
   credentialHeaders(secret: string, dialect?: DialectName): readonly HeaderPair[]
   /** Headers that every request to this kind carries. */

@@ -14,7 +14,7 @@ import { type Json } from './fields.ts'
 export interface Can {
   /** Signed thoughts. */
   readonly thinking: boolean
-  readonly images: 'data' | 'data and address' | 'none'
+  readonly images: 'data' | 'data and address' | 'beside one text' | 'none'
   readonly toolChoice: boolean
   readonly parallelSwitch: boolean
   readonly schema: boolean
@@ -39,11 +39,18 @@ function optional<Value>(can: boolean, value: fc.Arbitrary<Value>) {
 }
 
 function parts(can: Can): fc.Arbitrary<unknown> {
-  const urls = can.images === 'data' ? [image] : [image, address]
+  const urls = can.images === 'data and address' ? [image, address] : [image]
   const pictures = fc
     .constantFrom(...urls)
     .map((url) => ({ type: 'image_url', image_url: { url } }))
   const texts = text.map((one) => ({ type: 'text', text: one }))
+  if (can.images === 'beside one text') {
+    const beside = fc.array(pictures, { minLength: 1, maxLength: 2 })
+    return fc.oneof(
+      text,
+      fc.tuple(fc.array(texts, { maxLength: 1 }), beside).map((both) => both.flat()),
+    )
+  }
   const some = can.images === 'none' ? texts : fc.oneof(texts, pictures)
   return fc.oneof(text, fc.array(some, { minLength: 1, maxLength: 3 }))
 }

@@ -20,6 +20,7 @@ const DOCUMENTED: Readonly<Record<Kind, readonly [base: string, chat: string, er
   ],
   vllm: ['http://h:8000', CHAT, { object: 'error', message: 'no', type: 'BadRequestError' }],
   ollama: ['http://h:11434', CHAT, OPENAI_ERROR],
+  'ollama-native': ['http://h:11434', CHAT, TEXT_ERROR],
   llamacpp: ['http://h:8080', CHAT, { error: { code: 400, message: 'no', type: 'x' } }],
   lmstudio: ['http://h:1234/v1', CHAT, TEXT_ERROR],
   localai: ['http://h:8080/v1', CHAT, OPENAI_ERROR],
@@ -34,7 +35,7 @@ describe('kindTraits', () => {
     expect(traits.kind).toBe(kind)
     expect(kindTraits(kind)).toBe(traits)
     expect(traits.healthPath).toMatch(/^\/[a-z0-9/]+(\?limit=1000)?$/)
-    expect(traits.discoveryPath).toMatch(/^\/v1\//)
+    expect(traits.discoveryPath).toMatch(/^\/(v1|api)\//)
   })
 
   it('reaches each kind where its maker documents it, and reads its errors', () => {
@@ -100,7 +101,18 @@ describe('kindTraits', () => {
         'no',
       ],
       ['vllm', ...bearer, '/health', ...v1, undefined, 'no'],
-      ['ollama', ...bearer, '/v1/models', ...v1, old, 'no'],
+      ['ollama', 'openai', 'openai,ollama', 'authorization', '/v1/models', ...v1, old, 'no'],
+      [
+        'ollama-native',
+        'ollama',
+        'ollama,openai',
+        'authorization',
+        '/api/version',
+        '/api/tags',
+        CHAT,
+        undefined,
+        'no',
+      ],
       ['llamacpp', ...bearer, '/health', ...v1, undefined, 'no'],
       ['lmstudio', ...bearer, '/v1/models', ...v1, old, 'no'],
       ['localai', ...bearer, '/v1/models', ...v1, old, 'no'],
@@ -109,7 +121,7 @@ describe('kindTraits', () => {
       [
         'signalbox',
         'openai',
-        'openai,anthropic,gemini',
+        'openai,anthropic,gemini,ollama',
         'authorization',
         '/health',
         ...v1,

@@ -8,6 +8,7 @@ import {
 } from './dialect.ts'
 import { anthropic } from './anthropic/index.ts'
 import { gemini } from './gemini/index.ts'
+import { ollama } from './ollama/index.ts'
 import { openai } from './openai/index.ts'
 
 const MODELS_PATH = '/v1/models'
@@ -23,13 +24,25 @@ type Particulars = Partial<Omit<KindTraits, 'kind'>>
 const PARTICULARS: Readonly<Record<Kind, Particulars>> = {
   openai: { limitMember: 'max_completion_tokens' },
   'openai-compatible': { takesStreamOptions: false },
-  ollama: { limitMember: 'max_tokens' },
+  // It offers both, and speaks its own where a client does.
+  ollama: { native: ['openai', 'ollama'], limitMember: 'max_tokens' },
+  'ollama-native': {
+    dialect: ollama,
+    native: ['ollama', 'openai'],
+    prefersOwnChat: true,
+    healthPath: '/api/version',
+    discoveryPath: '/api/tags',
+    warming: { dialect: 'ollama', method: 'GET', path: '/api/version' },
+  },
   lmstudio: { limitMember: 'max_tokens' },
   localai: { limitMember: 'max_tokens' },
   vllm: { healthPath: HEALTH_PATH },
   llamacpp: { healthPath: HEALTH_PATH },
   tgi: { healthPath: HEALTH_PATH, limitMember: 'max_tokens' },
-  signalbox: { healthPath: HEALTH_PATH, native: ['openai', 'anthropic', 'gemini'] },
+  signalbox: {
+    healthPath: HEALTH_PATH,
+    native: ['openai', 'anthropic', 'gemini', 'ollama'],
+  },
   // Its v1 API, at https://<resource>.openai.azure.com/openai/v1.
   'azure-openai': {
     credentialHeaders: (secret) => [['api-key', secret]],
@@ -59,6 +72,7 @@ function withDefaults(kind: Kind): KindTraits {
   return {
     dialect: openai,
     native: ['openai'],
+    prefersOwnChat: false,
     credentialHeaders: bearer,
     fixedHeaders: [],
     healthPath: MODELS_PATH,
@@ -82,7 +96,7 @@ export function kindTraits(kind: Kind): KindTraits {
   return traits
 }
 
-const DIALECTS: readonly Dialect[] = [openai, anthropic, gemini]
+const DIALECTS: readonly Dialect[] = [openai, anthropic, gemini, ollama]
 
 /** Every path that clients may call, of all dialects. */
 export const OPERATIONS: readonly Operation[] = DIALECTS.flatMap(({ operations }) => operations)
@@ -92,3 +106,28 @@ export function dialectNamed(name: DialectName): Dialect {
   if (!dialect) throw new Error(`there is no dialect ${name}`)
   return dialect
 }
+
+/** Whose path it is, where it can be no other dialect's. */
+export function dialectOfPath(path: string): Dialect | undefined {
+  return DIALECTS.find(({ roots }) => roots.some((root) => path.startsWith(root)))
+}
+
+/** Every path that lists models, and those of which `/{id}` tells of one. */
+export const LIST_PATHS: readonly string[] = [
+  MODELS_PATH,
+  ...DIALECTS.flatMap(({ listPaths }) => listPaths),
+]
+export const ENTRY_PATHS: readonly string[] = [
+  MODELS_PATH,
+  ...DIALECTS.flatMap(({ entryPath }) => entryPath ?? []),
+]
+
+/** Answers that depend on nothing: bodies by path. */
+export const FIXED: ReadonlyMap<string, string> = new Map(
+  DIALECTS.flatMap(({ fixed }) => Object.entries(fixed ?? {})),
+)
+
+/** Content-types of the streams of all dialects. */
+export const STREAM_TYPES: readonly string[] = [
+  ...new Set(DIALECTS.map(({ chat }) => chat.streamType)),
+]

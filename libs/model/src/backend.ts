@@ -10,6 +10,7 @@ export const KINDS = [
   'gemini',
   'vllm',
   'ollama',
+  'ollama-native',
   'llamacpp',
   'lmstudio',
   'localai',

@@ -22,7 +22,7 @@ export type Draft = Omit<Event, 'position' | 'schema'>
 
 /**
  * 2: secrets, labels of all that people make, more settings. 3: releases, more of policies.
- * 4: idle connections of backends, and where these may be.
+ * 4: idle connections of backends, where these may be, and the kind `ollama-native`.
  */
 export const EVENT_SCHEMA = 4
 

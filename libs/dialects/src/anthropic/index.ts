@@ -22,6 +22,8 @@ export const anthropic: Dialect = {
   readModels,
   modelList,
   modelEntry,
+  roots: ['/v1/messages', '/anthropic/'],
+  listPaths: [],
   chat: {
     readRequest,
     writeRequest,

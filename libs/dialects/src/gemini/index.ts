@@ -21,6 +21,9 @@ export const gemini: Dialect = {
   readModels,
   modelList,
   modelEntry,
+  roots: ['/v1beta/'],
+  listPaths: ['/v1beta/models'],
+  entryPath: '/v1beta/models',
   chat: {
     readRequest,
     writeRequest,

@@ -1,4 +1,5 @@
 import { type Result } from '@signalbox/model'
+import { callId } from '../call-id.ts'
 import {
   type AnswerChoice,
   type AnswerContext,
@@ -100,14 +101,6 @@ export function writeLogprobs({ content }: Logprobs): Json {
 /** Why the prompt itself was refused: then there is no candidate. */
 export function isBlocked(body: Json): boolean {
   return stringIn(body['promptFeedback'], 'blockReason') !== undefined
-}
-
-/** OpenAI refuses ids of calls that are longer than 40 characters. */
-const ANSWER_ID_CHARACTERS_MAX = 24
-
-/** The id of a call that Gemini gave none: of its answer, its candidate and its place there. */
-export function callId(answerId: string, place: readonly [index: number, call: number]): string {
-  return ['call', answerId.slice(-ANSWER_ID_CHARACTERS_MAX), ...place].join('_')
 }
 
 export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAnswer, Problem> {

@@ -1,3 +1,4 @@
+import { callId } from '../call-id.ts'
 import { type AnswerContext, type ChunkChoice, type Delta, type ToolCallDelta } from '../chat.ts'
 import {
   type EventTaker,
@@ -10,7 +11,7 @@ import { compact, isJson, type Json, jsonIn, listIn, parsedJson, stringIn } from
 import { type SseEvent } from '../sse.ts'
 import { readError } from './errors.ts'
 import { googleExtra } from './read-contents.ts'
-import { callId, isBlocked, readFinish, readLogprobs, readUsage } from './response.ts'
+import { isBlocked, readFinish, readLogprobs, readUsage } from './response.ts'
 import { argumentsOf } from './write-contents.ts'
 
 const STREAM_ERROR_STATUS = 502

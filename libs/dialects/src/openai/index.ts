@@ -22,6 +22,8 @@ export const openai: Dialect = {
   readModels,
   modelList,
   modelEntry,
+  roots: [],
+  listPaths: [],
   chat: {
     readRequest,
     writeRequest,
