@@ -12,6 +12,7 @@ import { LastBytes } from './last-bytes.ts'
 
 /** Of an answer that came compressed, and is looked at in clear. */
 const CLEAR_BYTES_MAX = 256 * 1_024
+const LF = 0x0a
 
 export interface Answering {
   /** What the client is answered in. */
@@ -51,6 +52,12 @@ export class AnswerTokens {
   endsWell(): boolean {
     if (this.#end?.isWhole) return true
     return this.#dialect.endsWell(this.#last.bytes(this.#dialect.tailBytes))
+  }
+
+  /** Whether what came last ends its line, or nothing came. */
+  get isAtLineStart(): boolean {
+    const [last = LF] = this.#last.bytes(1)
+    return last === LF
   }
 
   read(): Tokens | undefined {

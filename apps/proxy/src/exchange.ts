@@ -246,7 +246,8 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
   #breakOff(failure: Failure): void {
     const { response, dialect, clock, requestId } = this.#options
     if (!this.#streams) return void response.socket?.destroy()
-    const event = this.#told ? undefined : dialect.streamError(failure, requestId)
+    const atLineStart = this.#counted?.isAtLineStart ?? true
+    const event = this.#told ? undefined : dialect.streamError(failure, requestId, atLineStart)
     breakOff(response, clock, event)
   }
 

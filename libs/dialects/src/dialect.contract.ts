@@ -62,6 +62,13 @@ export function describeDialect({ dialect, wholeStreams, lists }: DialectExample
       expect(events[1]?.trim()).toMatch(whole)
     })
 
+    it('says no less of a break where nothing was begun', () => {
+      const [short, long] = [true, false].map((atLineStart) =>
+        dialect.streamError(failure('stream_cut'), 'r', atLineStart),
+      )
+      expect(short?.trim()).toBe(long?.trim())
+    })
+
     it('does not take its own error event for a good end', () => {
       const event = dialect.streamError(failure('stream_cut'), 'r')
       expect(dialect.endsWell(tailOf(dialect, event))).toBe(false)

@@ -70,9 +70,10 @@ export interface Dialect {
   errorBody(failure: Failure, requestId: string): string
   /**
    * What is written into a stream that broke off: a whole event, or line, that nothing which was
-   * begun before it can swallow.
+   * begun before it can swallow. `atLineStart`: what came before ends with a line break, or is
+   * nothing.
    */
-  streamError(failure: Failure, requestId: string): string
+  streamError(failure: Failure, requestId: string, atLineStart?: boolean): string
   /** What its readers of events pass over, with its blank line; undefined: not known of all. */
   readonly comment?: string
   /** Whether these last bytes, at most tailBytes, hold the end of a stream that came whole. */

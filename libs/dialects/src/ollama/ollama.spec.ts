@@ -189,6 +189,12 @@ describe('a stream of Ollama', () => {
     expect(late).toMatchObject({ whole: false, failed: { error: { message: 'late' } } })
   })
 
+  it('tells of a break without an empty line, where none was begun', () => {
+    const failure = { code: 'stream_cut', source: 'upstream', nothingSent: false } as const
+    const said = ollama.streamError({ ...failure, message: 'cut' }, 'r', true)
+    expect(said).toMatch(/^\{[^\n]*\}\n$/)
+  })
+
   it('says its calls in a line before the last, and the usage in the last', () => {
     const about = { id: 'a', createdS: 0, model: 'm' }
     const begun = { index: 0, id: 'c1', name: 'f', arguments: '{"a"' }

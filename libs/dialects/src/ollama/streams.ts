@@ -35,7 +35,7 @@ export function endsWell(tail: Uint8Array): boolean {
   return LAST_MEMBERS.test(ENDING.exec(line)?.[0] ?? '')
 }
 
-/** Begins a line: the backend may have broken off inside one. */
-export function streamError(failure: Failure, requestId: string): string {
-  return `\n${errorBody(failure, requestId)}\n`
+/** A line of its own. No empty one before it where none was begun: some clients read that, too. */
+export function streamError(failure: Failure, requestId: string, atLineStart = false): string {
+  return `${atLineStart ? '' : '\n'}${errorBody(failure, requestId)}\n`
 }
