@@ -2,11 +2,12 @@ import Anthropic from '@anthropic-ai/sdk'
 import {
   anthropicClient,
   backend,
+  backendOf,
   CALLS,
-  claude,
-  failBoth,
+  failAll,
+  MODELS,
   say,
-  stallBoth,
+  stallAll,
   TEXT,
   useBackends,
 } from './sdk-harness.ts'
@@ -20,7 +21,7 @@ const tools: Anthropic.Tool[] = CALLS.map(({ name }) => ({
 }))
 const asked = (model: string) => ({ model, messages, max_tokens: 100 })
 
-describe.each(['m1', 'claude'])("Anthropic's package and the model %s", (model) => {
+describe.each(MODELS)("Anthropic's package and the model %s", (model) => {
   it('reads an answer', async () => {
     say({ calls: false })
     const answer = await anthropicClient().messages.create(asked(model))
@@ -64,16 +65,16 @@ describe.each(['m1', 'claude'])("Anthropic's package and the model %s", (model) 
     [429, Anthropic.RateLimitError],
     [500, Anthropic.InternalServerError],
   ])('throws its own class for %d', async (status, type) => {
-    failBoth(status)
+    failAll(status)
     const create = anthropicClient().messages.create(asked(model))
     const error = await create.catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(type)
   })
 
   it('stops the backend when it aborts', async () => {
-    stallBoth()
+    stallAll()
     const stream = await anthropicClient().messages.create({ ...asked(model), stream: true })
-    const one = model === 'm1' ? backend : claude
+    const one = backendOf(model)
     for await (const _event of stream) break
     await one.disconnected()
     expect(one.disconnects).toBe(1)
@@ -83,7 +84,7 @@ describe.each(['m1', 'claude'])("Anthropic's package and the model %s", (model) 
 describe("Anthropic's package", () => {
   it('lists models', async () => {
     const page = await anthropicClient().models.list()
-    expect(page.data.map(({ id }) => id)).toEqual(['claude', 'gemini-3-pro', 'm1'])
+    expect(page.data.map(({ id }) => id)).toEqual(['claude', 'gemini-3-pro', 'm1', 'qwen'])
   })
 
   it('carries thoughts and results back to a backend of OpenAI as far as it can take them', async () => {

@@ -1,12 +1,12 @@
 import OpenAI from 'openai'
 import {
-  backend,
+  backendOf,
   CALLS,
-  claude,
-  failBoth,
+  failAll,
+  MODELS,
   openaiClient,
   say,
-  stallBoth,
+  stallAll,
   TEXT,
   useBackends,
 } from './sdk-harness.ts'
@@ -26,7 +26,7 @@ const readCalls = (calls: readonly OpenAI.ChatCompletionMessageToolCall[] = []) 
       : [],
   )
 
-describe.each(['m1', 'claude'])("OpenAI's package and the model %s", (model) => {
+describe.each(MODELS)("OpenAI's package and the model %s", (model) => {
   const create = (more: object = {}) =>
     openaiClient().chat.completions.create({ model, messages, ...more })
 
@@ -71,16 +71,16 @@ describe.each(['m1', 'claude'])("OpenAI's package and the model %s", (model) => 
     [429, OpenAI.RateLimitError],
     [500, OpenAI.InternalServerError],
   ])('throws its own class for %d', async (status, type) => {
-    failBoth(status)
+    failAll(status)
     const error = await create().catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(type)
     expect((error as InstanceType<typeof OpenAI.APIError>).message).not.toBe(`${status}`)
   })
 
   it('stops the backend when it aborts', async () => {
-    stallBoth()
+    stallAll()
     const stream = await openaiClient().chat.completions.create({ model, messages, stream: true })
-    const one = model === 'm1' ? backend : claude
+    const one = backendOf(model)
     for await (const _chunk of stream) break
     await one.disconnected()
     expect(one.disconnects).toBe(1)

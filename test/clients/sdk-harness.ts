@@ -1,7 +1,17 @@
-// The official packages, as an application uses them: against a proxy, over backends of either
+// The official packages, as an application uses them: against a proxy, over backends of every
 // dialect. Nothing here knows that a translation exists.
 import Anthropic from '@anthropic-ai/sdk'
-import { type MockBackend, speakAnthropic, startMockBackend } from '@signalbox/testing'
+import { GoogleGenAI } from '@google/genai'
+import {
+  type Answer,
+  type MockBackend,
+  speakAnthropic,
+  speakGemini,
+  speakOllama,
+  startMockBackend,
+  type StatusFault,
+} from '@signalbox/testing'
+import { Ollama } from 'ollama'
 import OpenAI from 'openai'
 import { apply, backend, base, useProxy } from '../../apps/proxy/src/proxy-harness.ts'
 
@@ -13,11 +23,26 @@ export const CALLS = [
 ]
 export let claude: MockBackend
 export let google: MockBackend
+export let llama: MockBackend
+/** A model of a backend of each dialect. */
+export const MODELS = ['m1', 'claude', 'gemini-3-pro', 'qwen'] as const
+export type Model = (typeof MODELS)[number]
 
 export const openaiClient = () =>
   new OpenAI({ baseURL: `${base}/v1`, apiKey: 'unused', maxRetries: 0 })
 export const anthropicClient = () =>
   new Anthropic({ baseURL: base, apiKey: 'unused', maxRetries: 0 })
+/** The package looks for Node's dispatcher in the global object, which inside Jest is another. */
+const plainFetch: typeof fetch = (url, init) => {
+  const { dispatcher: _none, ...rest } = init as RequestInit & { dispatcher?: unknown }
+  return fetch(url, rest)
+}
+export const googleClient = () =>
+  new GoogleGenAI({
+    apiKey: 'unused',
+    httpOptions: { baseUrl: base, fetch: plainFetch, retryOptions: { attempts: 1 } },
+  })
+export const ollamaClient = () => new Ollama({ host: base, fetch: plainFetch })
 
 /** A backend of each dialect; both say the same, once they are told what. */
 export function useBackends(): void {
@@ -30,25 +55,45 @@ export function useBackends(): void {
     google = await startMockBackend({ models: [] })
     await apply('backend', 'b3', { kind: 'gemini', url: google.url, models: ['gemini-3-pro'] })
   })
-  afterEach(() => Promise.all([claude.stop(), google.stop()]))
+  beforeEach(async () => {
+    llama = await startMockBackend({ models: [] })
+    await apply('backend', 'b4', { kind: 'ollama-native', url: llama.url, models: ['qwen'] })
+  })
+  afterEach(() => Promise.all([claude.stop(), google.stop(), llama.stop()]))
+}
+
+export function backendOf(model: Model): MockBackend {
+  return { m1: backend, claude, 'gemini-3-pro': google, qwen: llama }[model]
+}
+
+/** What a backend was sent last. */
+export function sentTo(model: Model): string {
+  return backendOf(model).requests.at(-1)?.body.toString() ?? ''
 }
 
 interface Script {
   readonly calls: boolean
   readonly cut?: boolean
+  readonly text?: string
 }
 
-export function say({ calls, cut = false }: Script): void {
+export function say({ calls, cut = false, text = TEXT }: Script): void {
+  const called = CALLS.map(({ input, ...call }) => ({ ...call, args: input }))
+  const ofArgs = calls ? { text, calls: called } : { text }
   speakAnthropic(claude, {
-    text: TEXT,
+    text,
     ...(calls ? { calls: CALLS } : {}),
     ...(cut ? { cutAfter: 4 } : {}),
   })
-  speakOpenAI({ calls, cut })
+  speakGemini(google, { ...ofArgs, ...(cut ? { cutAfter: 1 } : {}) })
+  speakOllama(llama, { ...ofArgs, ...(cut ? { cutAfter: 2 } : {}) })
+  speakOpenAI(backend, { calls, cut, text })
+  // Google's backends have a door for OpenAI's clients, through which bytes pass.
+  speakOpenAI(google, { calls, cut, text })
 }
 
 /** What OpenAI streams, calls in parallel and their arguments in pieces included. */
-function speakOpenAI({ calls, cut }: Required<Script>): void {
+function speakOpenAI(one: MockBackend, { calls, cut, text }: Required<Script>): void {
   const chosen = calls ? CALLS : []
   const reason = calls ? 'tool_calls' : 'stop'
   const usage = { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
@@ -59,7 +104,7 @@ function speakOpenAI({ calls, cut }: Required<Script>): void {
   }))
   const deltas: object[] = [
     { role: 'assistant', content: '' },
-    ...TEXT.split(/(?<= )/).map((content) => ({ content })),
+    ...text.split(/(?<= )/).map((content) => ({ content })),
     ...whole.flatMap(({ id, function: called }, index) => [
       { tool_calls: [{ index, id, type: 'function', function: { ...called, arguments: '' } }] },
       ...[called.arguments.slice(0, 3), called.arguments.slice(3)].map((text) => ({
@@ -67,15 +112,15 @@ function speakOpenAI({ calls, cut }: Required<Script>): void {
       })),
     ]),
   ]
-  backend.answerWith((_request, response) => {
-    const body = backend.requests.at(-1)?.body.toString() ?? '{}'
+  const answer: Answer = (_request, response) => {
+    const body = one.requests.at(-1)?.body.toString() ?? '{}'
     const { stream, stream_options: options } = JSON.parse(body) as {
       stream?: boolean
       stream_options?: { include_usage?: boolean }
     }
     const about = { id: 'chatcmpl-1', created: 1, model: 'm1' }
     if (!stream) {
-      const message = { role: 'assistant', content: TEXT, ...(calls ? { tool_calls: whole } : {}) }
+      const message = { role: 'assistant', content: text, ...(calls ? { tool_calls: whole } : {}) }
       const choices = [{ index: 0, message, finish_reason: reason }]
       response.writeHead(200, { 'content-type': 'application/json' })
       return void response.end(
@@ -93,24 +138,47 @@ function speakOpenAI({ calls, cut }: Required<Script>): void {
     event({ choices: [{ index: 0, delta: {}, finish_reason: reason }] })
     if (options?.include_usage) event({ choices: [], usage })
     response.end('data: [DONE]\n\n')
-  })
+  }
+  one.answerWith(answer, { only: '/v1/chat/completions' })
 }
 
-export function failBoth(status: number): void {
-  backend.failWith(status)
-  const error = { type: 'error', error: { type: 'api_error', message: 'The backend says no.' } }
-  claude.failWith(status, { body: JSON.stringify(error) })
+const TELLS = { message: 'The backend says no.' }
+
+/** Every backend says no, in its own shape. */
+export function failAll(status: number, more: StatusFault = {}): void {
+  const shapes = [
+    [backend, { error: TELLS }],
+    [claude, { type: 'error', error: { type: 'api_error', ...TELLS } }],
+    [google, { error: { code: status, ...TELLS } }],
+    [llama, { error: TELLS.message }],
+  ] as const
+  for (const [one, body] of shapes) {
+    one.failWith(status, { body: JSON.stringify(body), ...more })
+  }
 }
 
-/** A stream that begins and never ends. */
-export function stallBoth(): void {
-  const begin = (one: MockBackend, text: string) =>
-    one.answerWith((_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' })
-      response.write(text)
-    })
-  const chunk = { id: 'c', model: 'm1', choices: [{ index: 0, delta: { content: 'One' } }] }
-  begin(backend, `data: ${JSON.stringify(chunk)}\n\n`)
+/** Streams that begin and never end. */
+export function stallAll(): void {
+  const begin = (one: MockBackend, text: string, only?: string) =>
+    one.answerWith(
+      (_request, response) => {
+        const type = text.startsWith('{') ? 'application/x-ndjson' : 'text/event-stream'
+        response.writeHead(200, { 'content-type': type })
+        response.write(text)
+      },
+      only === undefined ? {} : { only },
+    )
+  const data = (value: object) => `data: ${JSON.stringify(value)}\n\n`
+  const said = data({ id: 'c', model: 'm1', choices: [{ index: 0, delta: { content: 'One' } }] })
+  begin(backend, said)
   const start = { type: 'message_start', message: { id: 'm', model: 'claude', usage: {} } }
-  begin(claude, `event: message_start\ndata: ${JSON.stringify(start)}\n\n`)
+  const block = { type: 'content_block_start', index: 0, content_block: { type: 'text', text: '' } }
+  const delta = { type: 'text_delta', text: 'One' }
+  const text = { type: 'content_block_delta', index: 0, delta }
+  const events = [start, block, text].map((one) => `event: ${one.type}\n${data(one)}`)
+  begin(claude, events.join(''))
+  begin(google, data({ candidates: [{ content: { parts: [{ text: 'One' }] }, index: 0 }] }))
+  begin(google, said, '/v1/chat/completions')
+  const message = { role: 'assistant', content: 'One' }
+  begin(llama, `${JSON.stringify({ model: 'qwen', message, done: false })}\n`)
 }

@@ -3,7 +3,7 @@ import { type MockBackend } from './mock-backend.ts'
 /** What the simulated Gemini says. Written from the public API's shapes. */
 export interface GeminiScript {
   readonly text: string
-  readonly calls?: readonly { name: string; args: object; signature?: string }[]
+  readonly calls?: readonly { id?: string; name: string; args: object; signature?: string }[]
   /** Breaks the connection behind so many events of a stream. */
   readonly cutAfter?: number
 }

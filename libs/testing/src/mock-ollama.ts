@@ -4,8 +4,8 @@ import { type MockBackend } from './mock-backend.ts'
 export interface OllamaScript {
   readonly text: string
   readonly thinking?: string
-  /** Without ids, as many of its versions send them. */
-  readonly calls?: readonly { name: string; args: object }[]
+  /** Many of its versions send no ids. */
+  readonly calls?: readonly { id?: string; name: string; args: object }[]
   /** Breaks the connection behind so many lines of a stream. */
   readonly cutAfter?: number
   /** Says inside the stream, behind so many lines, that it failed. */
@@ -65,9 +65,10 @@ function said({ text, thinking, calls = [] }: OllamaScript): readonly Line[] {
   return [
     ...(thinking === undefined ? [] : [message({ thinking })]),
     ...text.split(/(?<= )/).map((content) => message({ content })),
-    ...calls.map(({ name, args }, index) =>
-      message({ tool_calls: [{ function: { index, name, arguments: args } }] }),
-    ),
+    ...calls.map(({ id, name, args }, index) => {
+      const called = { function: { index, name, arguments: args } }
+      return message({ tool_calls: [id === undefined ? called : { id, ...called }] })
+    }),
   ]
 }
 
