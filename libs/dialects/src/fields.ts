@@ -71,17 +71,25 @@ export function translating<Value>(run: () => Value): Result<Value, Problem> {
  * not disappear without a word. `null` counts as absent, as both OpenAI and Anthropic have it.
  */
 export class Fields {
-  readonly path: string
   readonly notes: Notes
   readonly #value: Json
-  readonly #left: Set<string>
+  /** Made into a text when somebody asks: a large body has thousands that nobody does. */
+  readonly #place: Place
+  /** Names of members that are there and were taken. What translations know is a few dozen. */
+  readonly #taken: string[] = []
+  #isDone = false
 
-  constructor(value: unknown, path: string, notes: Notes) {
-    if (!isJson(value)) refuse(path === '' ? 'body' : path, 'must be an object')
+  constructor(value: unknown, path: string | Place, notes: Notes) {
+    this.#place = typeof path === 'string' ? { in: undefined, name: path } : path
+    if (!isJson(value)) refuse(this.path === '' ? 'body' : this.path, 'must be an object')
     this.#value = value
-    this.path = path
     this.notes = notes
-    this.#left = new Set(Object.keys(value))
+  }
+
+  get path(): string {
+    const { in: parent, name, index } = this.#place
+    const own = parent ? parent.at(name) : name
+    return index === undefined ? own : `${own}[${index}]`
   }
 
   at(name: string): string {
@@ -89,8 +97,9 @@ export class Fields {
   }
 
   take(name: string): unknown {
-    this.#left.delete(name)
-    return Object.hasOwn(this.#value, name) ? (this.#value[name] ?? undefined) : undefined
+    if (!Object.hasOwn(this.#value, name)) return undefined
+    this.#taken.push(name)
+    return this.#value[name] ?? undefined
   }
 
   string(name: string): string | undefined {
@@ -119,13 +128,13 @@ export class Fields {
 
   object(name: string): Fields | undefined {
     const value = this.json(name)
-    return value && new Fields(value, this.at(name), this.notes)
+    return value && new Fields(value, { in: this, name }, this.notes)
   }
 
   /** The objects of a list, each as Fields. */
   each(name: string): readonly Fields[] {
     const list = this.list(name) ?? []
-    return list.map((one, index) => new Fields(one, `${this.at(name)}[${index}]`, this.notes))
+    return list.map((one, index) => new Fields(one, { in: this, name, index }, this.notes))
   }
 
   need<Value>(name: string, value: Value | undefined): Value {
@@ -147,19 +156,32 @@ export class Fields {
   }
 
   ignore(names: readonly string[]): void {
-    for (const name of names) this.#left.delete(name)
+    for (const name of names) this.take(name)
+  }
+
+  /** Of all that nobody took, whatever it is. */
+  ignoreRest(): void {
+    this.#isDone = true
   }
 
   /** The members that nobody took yet. */
   rest(): Json {
-    return Object.fromEntries([...this.#left].map((name) => [name, this.#value[name]]))
+    return Object.fromEntries(this.#left().map((name) => [name, this.#value[name]]))
   }
 
   /** Names what nobody took. */
   end(): void {
-    for (const name of this.#left) {
-      if (this.take(name) !== undefined) this.notes.unsupported(this.at(name), 'is not known')
+    for (const name of this.#left()) {
+      const value = this.#value[name]
+      if (value === undefined || value === null) continue
+      this.notes.unsupported(this.at(name), 'is not known')
     }
+    this.#isDone = true
+  }
+
+  #left(): readonly string[] {
+    if (this.#isDone) return []
+    return Object.keys(this.#value).filter((name) => !this.#taken.includes(name))
   }
 
   #typed(name: string, type: 'string' | 'number' | 'boolean'): unknown {
@@ -167,6 +189,13 @@ export class Fields {
     if (value !== undefined && typeof value !== type) refuse(this.at(name), `must be a ${type}`)
     return value
   }
+}
+
+/** Where an object stands in the body: a member of another one, or one of a list there. */
+interface Place {
+  readonly in: Fields | undefined
+  readonly name: string
+  readonly index?: number
 }
 
 /** `false`, `0`, `{}`, `[]`: an option that is switched off. */
@@ -180,10 +209,14 @@ export function isJson(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** The object without its undefined members. */
+/** The object without its undefined members; of names that are ours, never a client's. */
 export function compact<Value extends object>(value: Value): Compact<Value> {
-  const entries = Object.entries(value).filter(([, member]) => member !== undefined)
-  return Object.fromEntries(entries) as Compact<Value>
+  const compacted: Record<string, unknown> = {}
+  for (const name of Object.keys(value)) {
+    const member = (value as Json)[name]
+    if (member !== undefined) compacted[name] = member
+  }
+  return compacted as Compact<Value>
 }
 
 /** What JSON leaves of an object with undefined members. */

@@ -89,7 +89,7 @@ function readPartAs(block: Fields, type: string | undefined): Json | undefined {
   if (type === 'image') return readImage(block)
   if (type === 'document') return readDocument(block)
   block.notes.unsupported(block.at('type'), `a block of the type ${type} cannot be expressed`)
-  block.ignore(Object.keys(block.rest()))
+  block.ignoreRest()
   return undefined
 }
 
@@ -130,7 +130,7 @@ function readSource(source: Fields, type: string | undefined): string | undefine
     return dataUrl({ mediaType, data: source.need('data', source.string('data')) })
   }
   source.notes.unsupported(source.at('type'))
-  source.ignore(Object.keys(source.rest()))
+  source.ignoreRest()
   return undefined
 }
 
@@ -163,7 +163,7 @@ function readAssistant(content: unknown, message: Fields): Json {
       callExtra = undefined
     } else {
       block.notes.unsupported(block.at('type'), `a block of the type ${type} cannot be expressed`)
-      block.ignore(Object.keys(block.rest()))
+      block.ignoreRest()
     }
     block.end()
   }

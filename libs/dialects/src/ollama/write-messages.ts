@@ -118,7 +118,7 @@ function takePart(part: Fields, { texts, images }: Parts): void {
     if (inline) images.push(inline.data)
     else part.notes.unsupported(image.at('url'), 'must be a data URL in base64 at this backend')
   } else {
-    part.ignore(Object.keys(part.rest()))
+    part.ignoreRest()
     part.notes.unsupported(part.at('type'))
   }
 }

@@ -106,5 +106,6 @@ function isExpressible(part: Fields, { raw, role }: { raw: Json; role: unknown }
 }
 
 function without(value: Json, names: readonly string[]): Json {
+  if (!names.some((name) => Object.hasOwn(value, name))) return value
   return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)))
 }
