@@ -6,6 +6,7 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fleet } from './fleet.ts'
+import { dialects } from './dialects.ts'
 import { control, revisions } from './control.ts'
 import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
 import { lossesSince, markdownOf, svgOf } from './report.ts'
@@ -17,7 +18,7 @@ import { smoke } from './smoke.ts'
 
 const SUITES: Readonly<Record<string, Suite>> = {
   ...{ smoke, control, revisions },
-  ...{ routing, probe, limits, fleet },
+  ...{ routing, dialects, probe, limits, fleet },
   performance: performanceSuite,
 }
 const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000, seconds: 30 }
