@@ -14,9 +14,9 @@ import {
 } from '@signalbox/model'
 import { applyCommand, ERRORS_MAX } from './decide.ts'
 import { isObject } from './merge-patch.ts'
-import { isThere, memberOf, settled } from './membership.ts'
+import { disown, isThere, memberOf } from './membership.ts'
 import { checkReferences } from './references.ts'
-import { openView, type View } from './view.ts'
+import { draftsOf, openView, type View } from './view.ts'
 
 /** What a document holds. Sets are what is kept about documents. */
 export const CONFIG_RESOURCES = [
@@ -97,7 +97,7 @@ export function decideConfig(
     if (refusal) return err(refusal)
     if (options.set !== null) own(document, view, options.set)
     const broken = checkReferences(view)
-    if (!broken) return ok(settled(view))
+    if (!broken) return ok(draftsOf(view))
     const errors = placed(broken.refusal, places[broken.command] ?? '')
     return err({ ...broken.refusal, errors })
   }
@@ -168,20 +168,23 @@ function pruneRest(
 ): Refusal | undefined {
   const owned = set === null ? null : new Set(view.snapshot.sets.get(set)?.spec.members)
   let reached = 0
-  const gone: (readonly [ConfigResource, string])[] = []
+  const deleted: { readonly resource: ConfigResource; readonly id: string }[] = []
   for (const resource of PRUNED) {
     const named = document[DEFINITIONS[resource].plural] ?? {}
     for (const id of collection(view.snapshot, resource).keys()) {
       if (owned && !owned.has(memberOf({ resource, id }))) continue
       reached++
-      if (!Object.hasOwn(named, id)) gone.push([resource, id])
+      if (!Object.hasOwn(named, id)) deleted.push({ resource, id })
     }
   }
-  if (!force && gone.length > reached * PRUNED_SHARE_MAX) {
-    const message = `the document leaves out ${gone.length} of ${reached}, which would be deleted`
+  if (!force && deleted.length > reached * PRUNED_SHARE_MAX) {
+    const share = `${deleted.length} of ${reached}`
+    const message = `the document leaves out ${share}, which would be deleted`
     return refuse('prune_too_large', message)
   }
-  for (const [resource, id] of gone) view.pending[resource].set(id, { spec: null, command: -1 })
+  for (const { resource, id } of deleted)
+    view.pending[resource].set(id, { spec: null, command: -1 })
+  disown(view, { deleted, command: -1 })
   return undefined
 }
 

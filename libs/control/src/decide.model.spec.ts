@@ -2,125 +2,91 @@ import fc from 'fast-check'
 import { collection, emptySnapshot, type Snapshot } from '@signalbox/model'
 import { type Command } from './command.ts'
 import { decide, decideAll } from './decide.ts'
+import {
+  type Action,
+  commandOf,
+  EMPTY,
+  keyOf,
+  type Match,
+  type Name,
+  naiveStep,
+  OPS,
+  problemsOf,
+  shown,
+  shownOf,
+  type Values,
+} from './naive-harness.ts'
 import { commit } from './snapshot-harness.ts'
 
-/*
- * decide() and project() against a model that is as naive as can be: three maps, every rule
- * written as one sentence over all of it.
- */
-
-interface NaiveRoute {
-  readonly backend: string
-  readonly policy: string
-  readonly aliases: readonly string[]
-}
-
-interface Naive {
-  readonly backend: ReadonlyMap<string, number>
-  readonly policy: ReadonlyMap<string, number>
-  readonly route: ReadonlyMap<string, NaiveRoute>
-}
-
-type Write =
-  | { readonly resource: 'backend'; readonly id: string; readonly value: number }
-  | { readonly resource: 'policy'; readonly id: string; readonly value: number }
-  | { readonly resource: 'route'; readonly id: string; readonly value: NaiveRoute }
-type Action = { readonly op: 'create' | 'put' | 'delete'; readonly write: Write }
-
-const EMPTY: Naive = { backend: new Map(), policy: new Map(), route: new Map() }
-
-function holds({ backend, policy, route }: Naive): boolean {
-  const routes = [...route]
-  const names = routes.flatMap(([id, { aliases }]) => [id, ...aliases])
-  return (
-    routes.every(([, r]) => backend.has(r.backend)) &&
-    routes.every(([, r]) => r.policy === 'default' || policy.has(r.policy)) &&
-    new Set(names).size === names.length
-  )
-}
-
-/** The model after an action, or undefined where it is refused. */
-function naiveStep(naive: Naive, { op, write }: Action): Naive | undefined {
-  const exists = naive[write.resource].has(write.id)
-  if ((op === 'create' && exists) || (op === 'delete' && !exists)) return undefined
-  const all = new Map<string, unknown>(naive[write.resource])
-  if (op === 'delete') all.delete(write.id)
-  else all.set(write.id, write.value)
-  const after = { ...naive, [write.resource]: all } as Naive
-  return holds(after) ? after : undefined
-}
-
-function specOf(write: Write): unknown {
-  if (write.resource === 'backend') {
-    return { kind: 'ollama', url: 'http://h.test', weight: write.value }
-  }
-  if (write.resource === 'policy') return { retry: { maxRetries: write.value } }
-  const { backend, policy, aliases } = write.value
-  return { tiers: [{ targets: [{ backend }] }], policy, aliases }
-}
-
-function commandOf({ op, write }: Action): Command {
-  const { resource, id } = write
-  if (op === 'delete') return { op, resource, id, ifMatch: null }
-  const spec = specOf(write)
-  return op === 'create' ? { op, resource, id, spec } : { op, resource, id, spec, ifMatch: null }
-}
-
-function naiveOf({ backends, policies, routes }: Snapshot): Naive {
-  return {
-    backend: new Map([...backends].map(([id, { spec }]) => [id, spec.weight])),
-    policy: new Map([...policies].map(([id, { spec }]) => [id, spec.retry.maxRetries])),
-    route: new Map(
-      [...routes].map(([id, { spec }]) => {
-        const backend = spec.tiers[0]?.targets[0]?.backend ?? ''
-        return [id, { backend, policy: spec.policy, aliases: spec.aliases }]
-      }),
-    ),
-  }
-}
-
 const value = fc.integer({ min: 0, max: 2 })
-const backendId = fc.constantFrom('b1', 'b2', 'b3')
+const backendId = fc.constantFrom('b1', 'b2')
 const policyId = fc.constantFrom('p1', 'p2')
-const modelName = fc.constantFrom('m1', 'm2', 'm3')
-const route = fc.record({
+const modelName = fc.constantFrom('m1', 'm2')
+const secretId = fc.constantFrom('s1', 's2')
+const orNull = <T>(one: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: one })
+const written = <One extends Name>(
+  resource: One,
+  id: fc.Arbitrary<string>,
+  values: { readonly [Field in keyof Values[One]]: fc.Arbitrary<Values[One][Field]> },
+) =>
+  fc.tuple(id, fc.record(values)).map(([of, value]) => ({ id: of, written: { resource, value } }))
+
+const MEMBERS = ['backend/b1', 'backend/b2', 'policy/p1', 'route/m1', 'secret/s1']
+const route = written('route', modelName, {
   backend: backendId,
   policy: fc.oneof(policyId, fc.constant('default')),
-  aliases: fc.array(fc.oneof(modelName, fc.constantFrom('a1', 'a2')), { maxLength: 2 }),
+  aliases: fc.array(fc.oneof(modelName, fc.constantFrom('a1', 'a2')), { maxLength: 1 }),
 })
-const write: fc.Arbitrary<Write> = fc.oneof(
-  fc.record({ resource: fc.constant('backend' as const), id: backendId, value }),
-  fc.record({ resource: fc.constant('policy' as const), id: policyId, value }),
-  fc.record({ resource: fc.constant('route' as const), id: modelName, value: route }),
+/** Routes refer to the most, and so are refused the most. */
+const target = fc.oneof(
+  written('backend', backendId, { weight: value, secret: orNull(secretId) }),
+  written('policy', policyId, { retries: value, prompt: orNull(backendId) }),
+  ...Array<typeof route>(3).fill(route),
+  written('secret', secretId, { value: fc.constantFrom('AQID', 'AQIE') }),
+  written('key', fc.constantFrom('k1', 'k2'), {
+    owner: fc.constantFrom('x', 'y'),
+    hash: value.map((n) => String(n).repeat(64)),
+  }),
+  written('set', fc.constantFrom('t1', 't2'), { members: fc.subarray(MEMBERS, { maxLength: 3 }) }),
 )
-const op = fc.constantFrom('create' as const, 'put' as const, 'put' as const, 'delete' as const)
-const actions = fc.array(fc.record({ op, write }), { maxLength: 40 })
+const op = fc.constantFrom(...OPS, 'put' as const, 'put' as const)
+const match = fc.constantFrom<Match>('none', 'none', 'any', 'own', 'old')
+const action = fc
+  .tuple(target, op, match)
+  .map(([named, how, which]) => ({ ...named, op: how, match: which }) as Action)
+const actions = fc.array(action, { minLength: 15, maxLength: 40 })
 
-const RUNS = { numRuns: 300 }
+const KINDS: readonly Name[] = ['backend', 'policy', 'route', 'secret', 'key', 'set']
+const RUNS = { numRuns: 150 }
+const unmatched = (one: Action): Action => ({ ...one, match: 'none' })
 
 describe('decide and project against a naive model', () => {
   it('refuse what the model refuses, and otherwise end where it ends', () => {
+    const taken = new Set<string>()
     fc.assert(
       fc.property(actions, (all) => {
         let naive = EMPTY
         let snapshot = emptySnapshot('l1')
         for (const action of all) {
           const expected = naiveStep(naive, action)
-          const decided = decide(commandOf(action), snapshot)
-          expect(decided.ok).toBe(expected !== undefined)
+          const decided = decide(commandOf(action, naive), snapshot)
+          expect([action, decided.ok]).toEqual([action, expected !== undefined])
+          taken.add(`${action.written.resource} ${decided.ok}`).add(`${action.op} ${decided.ok}`)
           if (!decided.ok || !expected) continue
           naive = expected
           snapshot = commit(snapshot, decided.value)
-          expect(naiveOf(snapshot)).toEqual(naive)
+          expect(shownOf(snapshot)).toEqual(shown(naive))
           // What was just written is there: the same put again is no change.
-          const { write: again } = action
-          if (action.op === 'delete') continue
-          const repeated = decide(commandOf({ op: 'put', write: again }), snapshot)
+          if (action.op !== 'create' && action.op !== 'put') continue
+          const repeated = decide(commandOf({ ...unmatched(action), op: 'put' }), snapshot)
           expect(repeated).toEqual({ ok: true, value: [] })
         }
       }),
       RUNS,
     )
+    const wanted = [...KINDS, ...OPS].flatMap((one) => [`${one} true`, `${one} false`])
+    expect(wanted.filter((one) => !taken.has(one))).toEqual([])
   })
 
   it('count every change of a resource once', () => {
@@ -129,10 +95,11 @@ describe('decide and project against a naive model', () => {
         let snapshot = emptySnapshot('l1')
         for (const action of all) {
           const before = snapshot
-          const decided = decide(commandOf(action), snapshot)
+          const decided = decide(commandOf(unmatched(action)), snapshot)
           if (!decided.ok) continue
-          expect(decided.value.length).toBeLessThanOrEqual(1)
           snapshot = commit(snapshot, decided.value)
+          const keys = decided.value.map(keyOf)
+          expect(new Set(keys).size).toBe(keys.length)
           for (const draft of decided.value) {
             const { resource, id, version } = draft
             expect(version).toBe((collection(before, resource).get(id)?.version ?? 0) + 1)
@@ -148,7 +115,7 @@ describe('decide and project against a naive model', () => {
       fc.property(actions, (all) => {
         let stepwise = emptySnapshot('l1')
         const taken: Command[] = []
-        for (const action of all) {
+        for (const action of all.map(unmatched)) {
           const decided = decide(commandOf(action), stepwise)
           if (!decided.ok) continue
           taken.push(commandOf(action))
@@ -157,9 +124,11 @@ describe('decide and project against a naive model', () => {
         const atOnce = decideAll(taken, emptySnapshot('l1'))
         expect(atOnce.ok).toBe(true)
         if (!atOnce.ok) return
-        const keys = atOnce.value.map(({ resource, id }) => `${resource}/${id}`)
+        const keys = atOnce.value.map(keyOf)
         expect(new Set(keys).size).toBe(keys.length)
-        expect(naiveOf(commit(emptySnapshot('l1'), atOnce.value))).toEqual(naiveOf(stepwise))
+        const specs = (snapshot: Snapshot) =>
+          new Map([...shownOf(snapshot)].map(([key, { spec }]) => [key, spec]))
+        expect(specs(commit(emptySnapshot('l1'), atOnce.value))).toEqual(specs(stepwise))
       }),
       RUNS,
     )
@@ -168,12 +137,18 @@ describe('decide and project against a naive model', () => {
   it('hold together after any change that is accepted as a whole', () => {
     fc.assert(
       fc.property(actions, actions, (first, second) => {
+        let naive = EMPTY
         const given = first.reduce((snapshot, action) => {
-          const decided = decide(commandOf(action), snapshot)
+          const decided = decide(commandOf(action, naive), snapshot)
+          naive = naiveStep(naive, action) ?? naive
           return decided.ok ? commit(snapshot, decided.value) : snapshot
         }, emptySnapshot('l1'))
-        const decided = decideAll(second.slice(0, 6).map(commandOf), given)
-        if (decided.ok) expect(holds(naiveOf(commit(given, decided.value)))).toBe(true)
+        const few = second.slice(0, 6).map(unmatched)
+        const decided = decideAll(
+          few.map((one) => commandOf(one)),
+          given,
+        )
+        if (decided.ok) expect(problemsOf(commit(given, decided.value))).toEqual([])
         else expect(decided.error.errors?.[0]?.path).toMatch(/^operations\.\d/)
       }),
       RUNS,

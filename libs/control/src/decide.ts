@@ -17,11 +17,11 @@ import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
 import { isObject, mergePatch } from './merge-patch.ts'
-import { checkMembers, settled } from './membership.ts'
+import { checkMembers, disown } from './membership.ts'
 import { checkReferences } from './references.ts'
 import { referringTo, withoutPrompts } from './referring.ts'
 import { keepSecret } from './secret.ts'
-import { openView, specIn, storedIn, type View } from './view.ts'
+import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
 
 /** How many field problems one refusal carries. */
 export const ERRORS_MAX = 100
@@ -35,7 +35,7 @@ export function decide(command: Command, snapshot: Snapshot): Result<readonly Dr
   const view = openView(snapshot)
   const refusal =
     applyCommand(command, 0, view) ?? (checkReferences(view) ?? checkMembers(view))?.refusal
-  return refusal ? err(capped(refusal)) : ok(settled(view))
+  return refusal ? err(capped(refusal)) : ok(draftsOf(view))
 }
 
 /**
@@ -53,7 +53,7 @@ export function decideAll(
     if (refusal) return err(inOperation(index, refusal))
   }
   const broken = checkReferences(view) ?? checkMembers(view)
-  return broken ? err(inOperation(broken.command, broken.refusal)) : ok(settled(view))
+  return broken ? err(inOperation(broken.command, broken.refusal)) : ok(draftsOf(view))
 }
 
 function inOperation(index: number, refusal: Refusal): Refusal {
@@ -71,25 +71,23 @@ export function applyCommand(command: Command, index: number, view: View): Refus
   const wanted = wantedBy(command, view)
   if (!wanted.ok) return wanted.error
   const { id, spec } = wanted.value
-  if (command.op === 'delete' && command.cascade === true) {
-    cascade({ ...command, command: index }, view)
-  }
-  view.pending[command.resource].set(id, { spec, command: index })
+  if (command.op === 'delete') remove(command, index, view)
+  else view.pending[command.resource].set(id, { spec, command: index })
   return undefined
 }
 
-/** Deletes all that refers to a resource, but for policies: they lose prompts for backends. */
-function cascade(
-  deleted: { readonly resource: ResourceName; readonly id: string; readonly command: number },
+/** A cascade deletes all that refers to it, but for policies: they lose prompts for backends. */
+function remove(
+  { resource, id, cascade = false }: Extract<Command, { op: 'delete' }>,
+  command: number,
   view: View,
 ): void {
-  const { resource, id, command } = deleted
-  const all = [...referringTo(view, resource, id), { resource, id }]
-  const backends = all.filter((one) => one.resource === 'backend').map((one) => one.id)
-  for (const [name, spec] of [...withoutPrompts(view, new Set(backends))]) {
-    view.pending.policy.set(name, { spec, command })
-  }
-  for (const one of all) view.pending[one.resource].set(one.id, { spec: null, command })
+  const deleted = [...(cascade ? referringTo(view, resource, id) : []), { resource, id }]
+  const backends = deleted.filter((one) => one.resource === 'backend').map((one) => one.id)
+  const prompted = cascade ? [...withoutPrompts(view, new Set(backends))] : []
+  for (const [name, spec] of prompted) view.pending.policy.set(name, { spec, command })
+  for (const one of deleted) view.pending[one.resource].set(one.id, { spec: null, command })
+  disown(view, { deleted, command })
 }
 
 interface Wanted {

@@ -13,9 +13,9 @@ import {
   type Snapshot,
   type Spec,
 } from '@signalbox/model'
-import { settled } from './membership.ts'
+import { disownDeleted } from './membership.ts'
 import { checkReferences } from './references.ts'
-import { openView } from './view.ts'
+import { draftsOf, openView } from './view.ts'
 
 /**
  * Who may is not undone because a route is: a revoked key must not come back, a closed fleet not
@@ -58,8 +58,9 @@ export function decideRollback(
       const spec = keepSealed(specOf(target, one), specOf(now, one))
       view.pending[one.resource].set(one.id, { spec, command: 0 })
     }
+    disownDeleted(view)
     const broken = checkReferences(view)
-    return broken ? err(broken.refusal) : ok(settled(view))
+    return broken ? err(broken.refusal) : ok(draftsOf(view))
   }
 }
 
