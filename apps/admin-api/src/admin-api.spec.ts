@@ -1,7 +1,15 @@
 import { type RevisionMessage, sealedOf } from '@signalbox/model'
 import { eventually } from '@signalbox/testing'
 import { openSealed } from '@signalbox/host'
-import { type Api, type Call, MASTER_KEY, SPEC as spec, startApi, TOKENS } from './api-harness.ts'
+import {
+  type Api,
+  type Call,
+  type Called,
+  MASTER_KEY,
+  SPEC as spec,
+  startApi,
+  TOKENS,
+} from './api-harness.ts'
 
 const CANARY = 'sk-canary-51f0a9'
 let at: Api
@@ -262,6 +270,45 @@ describe('access', () => {
     for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs']) {
       expect((await call('GET', path, { token: '' })).status).toBe(200)
     }
+  })
+})
+
+describe('a page of elsewhere', () => {
+  const headersOf = ({ headers }: Called) => [...headers.keys()]
+
+  it('is allowed nothing: a preflight, and a call with an origin, get no Access-Control header', async () => {
+    const origin = 'https://elsewhere.example'
+    const asks = { origin, 'access-control-request-method': 'POST' }
+    const before = await call('OPTIONS', 'backends', { headers: asks, token: '' })
+    expect(before.status).toBeGreaterThanOrEqual(400)
+    const read = await call('GET', 'backends', { headers: { origin } })
+    expect(read.status).toBe(200)
+    const open = await call('GET', '/openapi.json', { headers: { origin }, token: '' })
+    for (const answer of [before, read, open]) {
+      expect(headersOf(answer).filter((name) => name.startsWith('access-control'))).toEqual([])
+    }
+    expect(headersOf(read)).toContain('content-type')
+  })
+
+  it('is not needed by the reference: all that it loads is its own', async () => {
+    const { text, headers } = await call('GET', '/docs', { token: '' })
+    const loaded = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, path = '']) => path)
+    expect(loaded).toHaveLength(3)
+    const seen = [text]
+    for (const path of loaded) {
+      expect(path).toMatch(/^\/docs\/[\w.-]+$/)
+      const part = await call('GET', path, { token: '' })
+      expect([path, part.status]).toEqual([path, 200])
+      if (path.endsWith('.css')) expect(part.text).not.toMatch(/url\(["']?(https?:)?\/\//)
+      // The bundle's own texts name pages to read; what it loads is bounded by the policy.
+      if (!path.includes('swagger-ui')) seen.push(part.text)
+    }
+    expect(seen.join('\n')).not.toMatch(/https?:|["'(]\/\//)
+    expect(seen.join('\n')).toContain("url: '/openapi.json'")
+    const policy = headers.get('content-security-policy') ?? ''
+    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self'")
+    expect(policy).toContain("connect-src 'self'")
+    expect(policy).not.toMatch(/https?:|\*/)
   })
 })
 
