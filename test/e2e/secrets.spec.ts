@@ -26,12 +26,51 @@ async function admin(method: string, path: string, body?: unknown, bearer = toke
   return { status: answer.status, text: await answer.text() }
 }
 
+/** Follows the events of the admin API from now on; all that came by the time that they ended. */
+async function follow(): Promise<{ readonly ended: Promise<string> }> {
+  const headers = { authorization: `Bearer ${token()}` }
+  const answer = await fetch(`http://127.0.0.1:${ports.admin}/admin/v1/events`, { headers })
+  expect(answer.status).toBe(200)
+  return { ended: answer.text() }
+}
+
 const chat = (headers: Record<string, string>, model = 'm1') =>
   fetch(`http://127.0.0.1:${ports.proxy}/v1/chat/completions`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ model, messages: [{ role: 'user', content: PROMPT }] }),
   })
+
+const READS = [
+  ...['backends', 'secrets', 'secrets/status', 'keys', 'principals', 'settings', 'sets'],
+  ...['revisions', 'diff?from=0', 'config', 'config?format=yaml', 'config?format=toml&asOf=2'],
+  ...['status', 'status/b1', 'status/b1/history', 'fleet', 'releases', 'usage', 'requests'],
+  ...['audit/export', 'audit/denials', 'audit/last-uses', 'audit/verify', 'audit/checkpoint'],
+]
+
+/** What anybody could read by then, with why requests went where they went. */
+async function readEverything(): Promise<readonly { status: number; text: string }[]> {
+  interface Listed {
+    readonly items: readonly { readonly requestId: string; readonly status: number }[]
+  }
+  const served = async () => {
+    const { items } = JSON.parse((await admin('GET', '/admin/v1/requests')).text) as Listed
+    const all = items.filter(({ status }) => status === 200)
+    return all.length >= 2 && all[0]
+  }
+  const { requestId } = await eventually(served)
+  const spec = { weight: 7 }
+  const operations = [{ op: 'patch', resource: 'backend', id: 'b1', spec }]
+  const asks: readonly (readonly [string, object])[] = [
+    ['explain', { model: 'm1' }],
+    ['explain', { requestId }],
+    ['plan', { operations }],
+  ]
+  return Promise.all([
+    ...READS.map((path) => admin('GET', `/admin/v1/${path}`)),
+    ...asks.map(([path, body]) => admin('POST', `/admin/v1/${path}`, body)),
+  ])
+}
 
 /** Every file below a folder, as Latin-1: bytes as they are. */
 function* filesIn(path: string): Generator<[name: string, text: string]> {
@@ -64,6 +103,7 @@ afterEach(async () => {
 
 describe('a secret', () => {
   it('is where it belongs, and in no log, file, answer or metric', async () => {
+    const events = await follow()
     const spec = { kind: 'openai', url: backend.url, models: ['m1'], apiKey: API_KEY }
     expect((await admin('POST', '/admin/v1/backends?wait=5s', { id: 'b1', spec })).status).toBe(201)
     const named = { id: 's1', spec: { value: VALUE, origins: [new URL(backend.url).origin] } }
@@ -87,19 +127,7 @@ describe('a secret', () => {
     const shown = backend.requests.map(({ headers }) => headers['authorization'])
     expect(shown).toEqual(expect.arrayContaining([`Bearer ${API_KEY}`, `Bearer ${VALUE}`]))
 
-    const reads = [
-      'backends',
-      'secrets',
-      'keys',
-      'revisions',
-      'config',
-      'status',
-      'fleet',
-      'audit/export',
-    ]
-    const answers = await Promise.all(
-      [...reads, 'audit/denials', 'diff?from=0'].map((path) => admin('GET', `/admin/v1/${path}`)),
-    )
+    const answers = await readEverything()
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     const metrics = await Promise.all(
       Object.values(ports).map(async (port) =>
@@ -110,10 +138,13 @@ describe('a secret', () => {
     await eventually(() => product.output().includes('invalid_key'))
     product.child.kill('SIGTERM')
     expect(await product.exited).toBe(0)
+    const told = await events.ended
+    expect(told).toMatch(/event: revision[\s\S]*event: member/)
 
     const written: [string, string][] = [
       ['output', product.output()],
       ['answers', answers.map(({ text }) => text).join('\n')],
+      ['events', told],
       ['metrics', metrics.join('\n')],
       ...filesIn(folder),
     ]
