@@ -1,7 +1,10 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { type Server, type ServerResponse } from 'node:http'
+import { createSecureServer } from 'node:http2'
+import { createServer as createTlsServer } from 'node:https'
 import { type Socket } from 'node:net'
 import { type Clock, listen, systemClock } from '@signalbox/host'
+import { CERTIFICATE, KEY } from './certificate.ts'
 import { type Answer, type CutHow, Faults, type FaultScope, Gate } from './mock-faults.ts'
 import { handle, type Pieces, type Simulation } from './mock-handler.ts'
 
@@ -14,6 +17,8 @@ export interface MockBackendOptions {
   /** Time between two events of a stream runs on this clock. */
   readonly clock?: Clock
   readonly eventIntervalMs?: number
+  /** Behind TLS, with CERTIFICATE, which nobody trusts unless told to, and what it speaks there. */
+  readonly tls?: 'http/1.1' | 'h2'
   /** Whether requests are kept for tests to look at and wait for. Not for long-lived processes. */
   readonly record?: boolean
 }
@@ -33,7 +38,7 @@ export interface RecordedRequest {
  * hold until heal(), or for `times` requests; where several fit a request, the newest counts.
  */
 export interface MockBackend {
-  /** `http://127.0.0.1:port`; the port stays the same through refuse() and accept(). */
+  /** `http://127.0.0.1:port`, or https; the port stays the same through refuse() and accept(). */
   readonly url: string
   readonly port: number
   readonly requests: readonly RecordedRequest[]
@@ -62,6 +67,14 @@ export interface MockBackend {
   reset(scope?: FaultScope): void
   /** Breaks a stream off after so many events, any other body in its middle. */
   cutAfter(events: number, more?: CutFault): void
+  /** The whole answer, in pieces of so many bytes. */
+  drip(bytes: number, scope?: FaultScope): void
+  /** 200, but the length that is said is so many bytes more (below 0: less) than what comes. */
+  misframe(bytesMore: number, scope?: FaultScope): void
+  /** 200 and framed well, but no JSON: in a stream, in its events. */
+  garble(scope?: FaultScope): void
+  /** HTTP/2: GOAWAY in place of the answer, which no other stream than this one hears of. */
+  goAway(scope?: FaultScope): void
   /** The test answers: for what no method here does. */
   answerWith(answer: Answer, scope?: FaultScope): void
   /** Ends all faults. Requests that hang already stay so. */
@@ -82,7 +95,7 @@ export type StatusFault = FaultScope & {
   readonly body?: string
   readonly headers?: Readonly<Record<string, string>>
 }
-/** `fin` where nothing is said. `clean`: the body ends as if it were whole. */
+/** `fin` where nothing is said. `clean`: the body ends as if it were whole; `silence`: never. */
 export type CutFault = FaultScope & { readonly how?: CutHow }
 
 const DEFAULT_MODELS = ['demo-small', 'demo-large']
@@ -97,6 +110,18 @@ export async function startMockBackend(options: MockBackendOptions = {}): Promis
   return backend
 }
 
+/** Node's HTTP/2 hands out the same shapes, as far as the handler looks at them. */
+function serverOf(
+  tls: MockBackendOptions['tls'],
+  serve: (request: IncomingMessage, response: ServerResponse) => void,
+): Server {
+  const keeps = { keepAliveTimeout: KEEP_ALIVE_MS }
+  if (tls === undefined) return createServer(keeps, serve)
+  const own = { cert: CERTIFICATE, key: KEY }
+  if (tls === 'http/1.1') return createTlsServer({ ...keeps, ...own }, serve)
+  return createSecureServer(own, serve as never) as unknown as Server
+}
+
 interface Waiter {
   readonly holds: () => boolean
   readonly resolve: () => void
@@ -109,7 +134,9 @@ class SimulatedBackend implements MockBackend {
   readonly #host: string
   #port: number
   readonly #server: Server
+  readonly #tls: MockBackendOptions['tls']
   readonly #simulation: Simulation
+  readonly #sockets = new Set<Socket>()
   /** Connections that the peer has ended. */
   readonly #left = new WeakSet<Socket>()
   #waiters: Waiter[] = []
@@ -131,10 +158,13 @@ class SimulatedBackend implements MockBackend {
         if (options.record ?? true) this.#record(request, body)
       },
     }
-    this.#server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) =>
-      this.#serve(request, response),
-    )
-    this.#server.on('connection', (socket) => {
+    this.#tls = options.tls
+    this.#server = serverOf(options.tls, (request, response) => this.#serve(request, response))
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
+    this.#server.on(this.#tls ? 'secureConnection' : 'connection', (socket: Socket) => {
       this.connections.open += 1
       this.connections.total += 1
       socket.on('close', () => (this.connections.open -= 1))
@@ -145,7 +175,7 @@ class SimulatedBackend implements MockBackend {
   }
 
   get url(): string {
-    return `http://${this.#host}:${this.#port}`
+    return `${this.#tls ? 'https' : 'http'}://${this.#host}:${this.#port}`
   }
 
   get port(): number {
@@ -197,6 +227,22 @@ class SimulatedBackend implements MockBackend {
     this.#simulation.faults.inject({ kind: 'cut', afterEvents: events, how }, scope)
   }
 
+  drip(bytes: number, scope?: FaultScope): void {
+    this.#simulation.faults.inject({ kind: 'drip', bytes }, scope)
+  }
+
+  misframe(bytesMore: number, scope?: FaultScope): void {
+    this.#simulation.faults.inject({ kind: 'misframed', bytesMore }, scope)
+  }
+
+  garble(scope?: FaultScope): void {
+    this.#simulation.faults.inject({ kind: 'garbled' }, scope)
+  }
+
+  goAway(scope?: FaultScope): void {
+    this.#simulation.faults.inject({ kind: 'goaway' }, scope)
+  }
+
   answerWith(answer: Answer, scope?: FaultScope): void {
     this.#simulation.faults.inject({ kind: 'custom', answer }, scope)
   }
@@ -217,7 +263,7 @@ class SimulatedBackend implements MockBackend {
   async refuse(): Promise<void> {
     if (!this.#server.listening) return
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    this.#server.closeAllConnections()
+    for (const socket of this.#sockets) socket.destroy()
     await closed
   }
 

@@ -1,7 +1,11 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
+import { type Broken } from './mock-broken.ts'
 
-/** How a connection breaks: `clean` is an end of the body that looks whole but is not. */
-export type CutHow = 'fin' | 'reset' | 'clean'
+/**
+ * How a connection breaks: `clean` is an end of the body that looks whole but is not; `silence` no
+ * end at all.
+ */
+export type CutHow = 'fin' | 'reset' | 'clean' | 'silence'
 
 /** One thing that goes wrong instead of, or inside, an answer. */
 export type Fault =
@@ -17,6 +21,11 @@ export type Fault =
   | { readonly kind: 'reset' }
   /** The answer breaks off after this many events of a stream; in the middle of any other body. */
   | { readonly kind: 'cut'; readonly afterEvents: number; readonly how: CutHow }
+  /** The answer comes in pieces of this many bytes, each in a turn of the event loop of its own. */
+  | { readonly kind: 'drip'; readonly bytes: number }
+  | Broken
+  /** HTTP/2: the connection takes no more streams, and this one was not processed. */
+  | { readonly kind: 'goaway' }
   /** The test answers. */
   | { readonly kind: 'custom'; readonly answer: Answer }
 

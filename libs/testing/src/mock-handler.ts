@@ -1,7 +1,8 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Cancel, type Clock } from '@signalbox/host'
 import * as answers from './mock-answers.ts'
-import { type CutHow, type Fault, type Faults, type Gate } from './mock-faults.ts'
+import { answerBroken, breakOff, goAway } from './mock-broken.ts'
+import { type Fault, type Faults, type Gate } from './mock-faults.ts'
 
 /** Pieces of a stream in place of the words of the usual answer. */
 export interface Pieces {
@@ -31,6 +32,8 @@ interface Exchange {
   readonly response: ServerResponse
   readonly body: Buffer
   readonly cut: Cut | undefined
+  /** Bytes that are written at once; undefined: all that there are. */
+  readonly drip?: number | undefined
 }
 
 type Cut = Extract<Fault, { kind: 'cut' }>
@@ -60,7 +63,9 @@ export async function handle(
     case 'hang':
       return
     case 'reset':
-      return void response.socket?.resetAndDestroy()
+      return breakOff(response, 'reset')
+    case 'goaway':
+      return goAway(response)
     case 'custom':
       return fault.answer(request, response)
     case 'status':
@@ -68,6 +73,11 @@ export async function handle(
       return void response.end(fault.body ?? statusBody(fault.status))
     case 'cut':
       return answer({ ...exchange, cut: fault })
+    case 'drip':
+      return answer({ ...exchange, drip: fault.bytes })
+    case 'misframed':
+    case 'garbled':
+      return answerBroken(fault, response, answers.readPrompt(parseJson(body))?.stream === true)
   }
 }
 
@@ -175,7 +185,8 @@ async function sendJson(exchange: Exchange, status: number, body: object): Promi
     response.writeHead(status, { 'content-type': type, 'content-length': bytes.length })
     // A probe's look at the list of models is none: it comes at any time.
     if (exchange.method === 'POST') simulation.eventsSent += 1
-    return void response.end(bytes)
+    if (exchange.drip !== undefined) await write(exchange, bytes)
+    return void response.end(exchange.drip === undefined ? bytes : undefined)
   }
   if (cut.how === 'clean') {
     // Delimited by the connection's end alone: the cut cannot be seen from the framing.
@@ -184,7 +195,7 @@ async function sendJson(exchange: Exchange, status: number, body: object): Promi
   } else {
     response.writeHead(status, { 'content-type': type, 'content-length': bytes.length })
   }
-  await write(response, bytes.subarray(0, bytes.length >> 1))
+  await write(exchange, bytes.subarray(0, bytes.length >> 1))
   breakOff(response, cut.how)
 }
 
@@ -201,25 +212,23 @@ async function sendStream(exchange: Exchange, events: Iterable<string>): Promise
     if (sent > 0) await passInterval(exchange)
     await passGate(exchange)
     if (response.destroyed) return
-    await write(response, event)
+    await write(exchange, Buffer.from(event))
     sent += 1
     simulation.eventsSent += 1
   }
   response.end()
 }
 
-function breakOff(response: ServerResponse, how: CutHow): void {
-  if (how === 'clean') response.end()
-  else if (how === 'fin') response.socket?.destroy()
-  else response.socket?.resetAndDestroy()
-}
-
 /** Resolves once the bytes are with the kernel: a slow reader holds the stream up. */
-function write(response: ServerResponse, bytes: Uint8Array | string): Promise<void> {
-  return untilClosed(response, (done) => {
-    response.write(bytes, done)
-    return () => undefined
-  })
+async function write({ response, drip }: Exchange, bytes: Uint8Array): Promise<void> {
+  const piece = drip ?? bytes.length
+  for (let at = 0; at < bytes.length && !response.destroyed; at += piece) {
+    await untilClosed(response, (done) => {
+      response.write(bytes.subarray(at, at + piece), done)
+      return () => undefined
+    })
+    if (drip !== undefined) await new Promise(setImmediate)
+  }
 }
 
 function passGate({ response, simulation }: Exchange): Promise<void> {
