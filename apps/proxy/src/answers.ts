@@ -152,7 +152,7 @@ function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
 }
 
 /** What requests have found out about a backend, and what follows from it. */
-function breakerFacts({ breaker }: Live, nowMs: number) {
+function breakerFacts({ breaker, models }: Live, nowMs: number) {
   const state = breakerState(breaker, nowMs)
   return {
     state,
@@ -161,6 +161,12 @@ function breakerFacts({ breaker }: Live, nowMs: number) {
     ejections: breaker.ejections,
     triedAgainInMs: state === 'open' ? Math.ceil(breaker.untilMs - nowMs) : null,
     share: slowStartShare(breaker, nowMs),
+    models: [...models.byModel].map(([model, own]) => ({
+      model,
+      state: breakerState(own, nowMs),
+      failures: own.failures,
+      share: slowStartShare(own, nowMs),
+    })),
   }
 }
 

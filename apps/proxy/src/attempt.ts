@@ -3,13 +3,16 @@ import { type Failure } from '@signalbox/model'
 import {
   admits,
   answersWell,
-  beginAttempt,
+  beginAttemptAt,
+  breakerOf,
   type CompiledTarget,
-  endAttempt,
+  endAttemptAt,
+  NO_PROBES,
   observeLatency,
   type Outcome,
   PENALTY_MS,
   penaltyMs,
+  type Probes,
   verdictOf,
 } from '@signalbox/routing'
 import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
@@ -74,11 +77,12 @@ export async function attempt(
   live.inFlight++
   const spent = pipeline.limits.atBackend(live, attempted)
   const translation = translated.value
-  const { breaker } = live
-  const probes = beginAttempt(breaker, pipeline.clock.monotonicMs())
+  const { model } = target
+  const probes = beginAttemptAt(live, model, pipeline.clock.monotonicMs())
   const facts = { status: 0, begins: () => {} }
-  if (probes)
-    facts.begins = () => void endProbe(pipeline, attempted, { breaker, status: facts.status })
+  if (probes !== NO_PROBES) {
+    facts.begins = () => endProbe(pipeline, attempted, { live, probes, status: facts.status })
+  }
   const asks = translation ? undefined : usageAskedOf(passage, { ...attempted, live })
   const outcome = await exchange(pipeline, passage, {
     ...{ ...attempted, live, translation, asks, facts },
@@ -87,14 +91,15 @@ export async function attempt(
   spent?.(outcome.kind === 'failed' && !outcome.begun ? 0 : usedBy(passage))
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
-  const cause = endAttempt(breaker, attempted.route.policy, {
+  const ejected = endAttemptAt(live, attempted.route.policy, {
+    model,
     verdict: verdictOf(outcome, status),
     // One that was answered well has been counted when its answer began.
-    probes: probes && !answersWell(facts.status),
+    probes: answersWell(facts.status) ? NO_PROBES : probes,
     nowMs,
     mayEject: () => mayEjectOneMore(attempted, nowMs),
   })
-  if (cause) pipeline.configuration.ejected(live, cause)
+  if (ejected) pipeline.configuration.ejected(live, ejected)
   const failedThere = outcome.kind === 'failed' && outcome.failure.source === 'upstream'
   if (failedThere) observeLatency(live, PENALTY_MS, pipeline.clock.monotonicMs())
   return outcome
@@ -105,20 +110,26 @@ const PERCENT = 100
 /** A probing request is answered once its answer begins: a stream may go on for ten minutes. */
 function endProbe(
   { clock }: Pipeline,
-  { route }: Attempted,
-  { breaker, status }: { readonly breaker: Live['breaker']; readonly status: number },
+  { route, target: { model } }: Attempted,
+  {
+    live,
+    probes,
+    status,
+  }: { readonly live: Live; readonly probes: Probes; readonly status: number },
 ): void {
   if (!answersWell(status)) return
-  const ended = { verdict: 'good', probes: true, mayEject: () => false } as const
-  endAttempt(breaker, route.policy, { ...ended, nowMs: clock.monotonicMs() })
+  const ended = { model, verdict: 'good', probes, mayEject: () => false } as const
+  endAttemptAt(live, route.policy, { ...ended, nowMs: clock.monotonicMs() })
 }
 
 /** Whether so few of the route's targets are ejected for failures that one more may be. */
 function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean {
-  const all = new Set(route.tiers.flatMap(({ targets }) => targets.map(({ backend }) => backend)))
+  const targets = route.tiers.flatMap((tier) => tier.targets)
+  const all = new Map(targets.map((target) => [target.backend, target]))
   let ejected = 0
-  for (const { index } of all) {
-    const breaker = routing.live[index]?.breaker
+  for (const [{ index }, target] of all) {
+    const live = routing.live[index]
+    const breaker = live && breakerOf(target, live, nowMs)
     if (breaker?.cause === 'failures' && !admits(breaker, nowMs)) ejected += 1
   }
   return (ejected + 1) * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax

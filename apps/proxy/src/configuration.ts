@@ -2,7 +2,13 @@ import { join } from 'node:path'
 import { type Following } from '@signalbox/bus'
 import { type Clock, type Log, openSealed } from '@signalbox/host'
 import { type Load, type Nack, type Snapshot, type Status } from '@signalbox/model'
-import { compile, type CompiledBackend, type EjectionCause, type Table } from '@signalbox/routing'
+import {
+  compile,
+  type CompiledBackend,
+  type Ejected,
+  type EjectionCause,
+  type Table,
+} from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
 import { FoundModels } from './found-models.ts'
 import {
@@ -116,11 +122,11 @@ export class Configuration {
   }
 
   /** Nobody picks it for a while. */
-  ejected(live: Live, cause: EjectionCause): void {
+  ejected({ id: backend }: Live, { cause, model, untilMs }: Ejected): void {
     const { clock, log, onEjected } = this.#options
-    const ejectedMs = live.breaker.untilMs - clock.monotonicMs()
-    onEjected(live.id, cause)
-    log.warn({ backend: live.id, cause, ejectedMs }, 'backend ejected')
+    const ejectedMs = untilMs - clock.monotonicMs()
+    onEjected(backend, cause)
+    log.warn({ backend, model, cause, ejectedMs }, 'backend ejected')
   }
 
   async stop(): Promise<void> {

@@ -12,7 +12,9 @@ import {
   type CompiledBackend,
   eligible,
   type LiveBackend,
+  type ModelBreakers,
   openBreaker,
+  openModelBreakers,
 } from '@signalbox/routing'
 import { Upstream } from './upstream.ts'
 
@@ -32,6 +34,7 @@ export interface Live extends LiveBackend {
   /** Revision at which the address was set: a status from before it speaks of another server. */
   sinceRevision: number
   breaker: Breaker
+  models: ModelBreakers
   removed: boolean
   /** Its credential does not open: without one it would only be refused. */
   locked: boolean
@@ -66,6 +69,7 @@ export function createLive(binding: Binding): Live {
     status: null,
     sinceRevision: backend.revision,
     breaker: openBreaker(),
+    models: openModelBreakers(),
     removed: false,
     locked: isLocked(backend, secret),
   }
@@ -94,6 +98,7 @@ export function rebindLive(live: Live, binding: Binding): void {
   live.upstream.close()
   live.upstream = new Upstream(spec, network)
   live.breaker = openBreaker()
+  live.models = openModelBreakers()
   if (before.url === spec.url) return
   live.status = null
   live.sinceRevision = backend.revision

@@ -72,6 +72,42 @@ it('answers that the client is at fault for, or that ask for patience, eject nob
   expect(await facts('b2')).toMatchObject({ breaker: { state: 'closed', failures: 0 } })
 })
 
+describe('a backend of which one model fails', () => {
+  const to = (model: string) => ({
+    tiers: [{ targets: [{ backend: 'b1', model }] }, SPARE],
+  })
+  const SPARE = { targets: [{ backend: 'b2', model: 'm1' }] }
+  const ask = async (model: string) => {
+    const answer = await chat({ ...hello, model })
+    await answer.text()
+    return [answer.status, answer.headers.get('x-signalbox-backend')]
+  }
+  beforeEach(async () => {
+    await apply('policy', 'default', { breaker: { openMs: '10m', openMsMax: '10m' } })
+    await addOther()
+    await apply('route', 'broken', to('broken'))
+    await apply('route', 'well', to('well'))
+    backend.setModels(['well'])
+    backend.answerWith((_request, response) => {
+      const { body } = backend.requests.at(-1) ?? {}
+      const broken = body?.toString().includes('broken') === true
+      response.writeHead(broken ? 500 : 200, { 'content-type': 'application/json' }).end('{}')
+    })
+  })
+
+  it('is left alone for that one, and serves the others', async () => {
+    expect(await ask('well')).toEqual([200, 'b1'])
+    for (let n = 0; n < 5; n++) expect(await ask('broken')).toEqual([500, 'b1'])
+    expect(await ask('broken')).toEqual([200, 'b2'])
+    expect(await ask('well')).toEqual([200, 'b1'])
+    expect(await facts('b1')).toMatchObject({
+      ...{ eligible: true, breaker: { state: 'closed' } },
+    })
+    const health = await facts('b1')
+    expect(health?.breaker).toMatchObject({ models: [{ model: 'broken', state: 'open' }] })
+  })
+})
+
 it('off, it ejects nobody', async () => {
   await apply('policy', 'default', { breaker: { enabled: false } })
   await addOther()

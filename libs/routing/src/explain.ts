@@ -8,6 +8,7 @@ import { pickFromRoute, whyNone } from './pick.ts'
 import { fallbackChain } from './fallback.ts'
 import { boundPerWeight, isOver } from './consistent-hash.ts'
 import { distance } from './locality.ts'
+import { breakerOf } from './model-breakers.ts'
 import { type CompiledGroup, type CompiledRoute, type CompiledTarget, type Table } from './table.ts'
 import { hasRoom, isEjected, type PickContext, usable } from './usable.ts'
 
@@ -169,7 +170,7 @@ function reasonOf(target: CompiledTarget, tier: number, decided: Decided): Reaso
   if (target.weight === 0) return 'weight_zero'
   if (context.tried.includes(target.backend.index)) return 'tried'
   if (!live?.eligible) return 'down'
-  if (isEjected(live, context)) return 'ejected'
+  if (isEjected(target, live, context)) return 'ejected'
   if (!hasRoom(target, live, context)) return 'full'
   if (tier > first && first >= 0) return 'later_tier'
   if (looked && !looked.has(target)) return 'not_looked_at'
@@ -185,7 +186,8 @@ function strategyReason(
   const { strategy } = route.policy
   const compiled = route.tiers[tier]
   const { hash, place, nowMs } = context
-  const breaker = context.live[target.backend.index]?.breaker
+  const live = context.live[target.backend.index]
+  const breaker = live && breakerOf(target, live, nowMs)
   if (breaker && slowStartShare(breaker, nowMs) < 1) return 'recovering'
   if (strategy === 'Locality' && place && picked) {
     if (distance(target, place) > distance(picked, place)) return 'farther'

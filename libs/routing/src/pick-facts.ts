@@ -1,6 +1,7 @@
 import { type PickInputs, type PolicySpec } from '@signalbox/model'
 import { admits, slowStartShare } from './breaker.ts'
 import { latencyAt } from './latency.ts'
+import { breakerOf } from './model-breakers.ts'
 import { type CompiledTarget } from './table.ts'
 import { hasRoom, type PickContext } from './usable.ts'
 
@@ -31,7 +32,8 @@ export class FactsOf {
     if (!live?.eligible) this.#add('down', place)
     if (!live) return
     if (!hasRoom(target, live, this.#context)) this.#add('full', place)
-    const { breaker, inFlight } = live
+    const { inFlight } = live
+    const breaker = breakerOf(target, live, nowMs)
     if (breaker) {
       const share = slowStartShare(breaker, nowMs)
       if (share < 1) (this.#slow ??= []).push([place, share])

@@ -1,5 +1,6 @@
 import { type FailureCode, type PolicySpec } from '@signalbox/model'
 import { slowStartShare } from './breaker.ts'
+import { breakerOf } from './model-breakers.ts'
 import { STRATEGY_BY_NAME } from './strategies.ts'
 import { surveyOf } from './survey.ts'
 import {
@@ -56,8 +57,9 @@ function pickFromTiers(
 
 /** Slow start sent everybody away, and there is nobody else. Rare, so it may allocate. */
 function whoComesBack(route: CompiledRoute, context: PickContext): CompiledTarget | undefined {
-  const isNew = ({ backend }: CompiledTarget) => {
-    const breaker = context.live[backend.index]?.breaker
+  const isNew = (target: CompiledTarget) => {
+    const live = context.live[target.backend.index]
+    const breaker = live && breakerOf(target, live, context.nowMs)
     return breaker !== undefined && slowStartShare(breaker, context.nowMs) < 1
   }
   const some = route.tiers.some(({ targets }) => targets.some(isNew))

@@ -1,5 +1,6 @@
 import { err, type KeptOfTier, ok, type PickInputs, type Result } from '@signalbox/model'
 import { type Breaker, openBreaker } from './breaker.ts'
+import { openModelBreakers } from './model-breakers.ts'
 import { putTurnsOf } from './in-turn.ts'
 import { levelsOf } from './locality.ts'
 import { pickFromRoute } from './pick.ts'
@@ -111,12 +112,13 @@ function liveOf(
   for (const [place, inFlight, latencyMs] of costs) {
     put(place, { inFlight, ...(latencyMs === null ? {} : { samples: 1, ewmaMs: latencyMs }) })
   }
-  const breakers = new Map<number, Breaker>()
+  // The same backend may be there for several models, of which one was left alone.
   const breaker = (place: number, facts: Partial<Breaker>) => {
-    const index = targets[place]?.backend.index ?? -1
-    const one = Object.assign(breakers.get(index) ?? openBreaker(), facts)
-    breakers.set(index, one)
-    put(place, { breaker: one })
+    const target = targets[place]
+    const one = target && live[target.backend.index]
+    if (!one) return
+    const { byModel } = (one.models ??= openModelBreakers())
+    byModel.set(target.model, Object.assign(byModel.get(target.model) ?? openBreaker(), facts))
   }
   const open = { open: true, untilMs: Infinity }
   for (const place of ejected) breaker(place, { ...open, cause: 'failures' })

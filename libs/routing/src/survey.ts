@@ -1,4 +1,5 @@
 import { slowStartShare } from './breaker.ts'
+import { breakerOf } from './model-breakers.ts'
 import { type CompiledTier } from './table.ts'
 import { hasRoom, isEjected, isUp, type PickContext } from './usable.ts'
 
@@ -65,11 +66,11 @@ function take(survey: Survey, tier: CompiledTier, context: PickContext): void {
     survey.load += live.inFlight
     survey.weight += target.weight
     survey.inService += 1
-    const { breaker } = live
-    if (isEjected(live, context)) survey.ejected += 1
+    if (isEjected(target, live, context)) survey.ejected += 1
     else if (live.eligible) survey.up += 1
     if (!isUp(target, live, context) || !hasRoom(target, live, context)) continue
-    const share = breaker && !context.atOnce ? slowStartShare(breaker, context.nowMs) : 1
+    const breaker = context.atOnce ? undefined : breakerOf(target, live, context.nowMs)
+    const share = breaker ? slowStartShare(breaker, context.nowMs) : 1
     survey.usableWeight += target.weight * share
   }
   survey.picksLeft = tier.targets.length >> PICKS_SHIFT

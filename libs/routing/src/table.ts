@@ -10,6 +10,7 @@ import { type Breaker } from './breaker.ts'
 import { type CompiledCredential } from './credential.ts'
 import { type CompiledKeys } from './keys.ts'
 import { type Levels } from './locality.ts'
+import { type ModelBreakers } from './model-breakers.ts'
 import { type Ring } from './ring.ts'
 import { type Survey } from './survey.ts'
 import { type Turns } from './turns.ts'
@@ -128,6 +129,8 @@ export interface LiveBackend {
   eligible: boolean
   /** What requests have found out; where absent, nothing. */
   breaker?: Breaker
+  /** The same of each of its models that fails. */
+  models?: ModelBreakers
   /** Peak EWMA of time to first byte, ms; meaningless while `samples` is 0. */
   ewmaMs: number
   ewmaAtMs: number

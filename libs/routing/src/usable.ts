@@ -1,4 +1,5 @@
 import { admits, slowStartShare } from './breaker.ts'
+import { breakerOf } from './model-breakers.ts'
 import { type Survey } from './survey.ts'
 import { type CompiledTarget, type CompiledTier, type LiveBackend } from './table.ts'
 
@@ -42,7 +43,7 @@ export function usable(target: CompiledTarget, context: PickContext): boolean {
   const live = context.live[target.backend.index]
   if (live === undefined || !isUp(target, live, context)) return false
   if (!hasRoom(target, live, context)) return false
-  const { breaker } = live
+  const breaker = breakerOf(target, live, context.nowMs)
   if (breaker === undefined || context.atOnce) return true
   const share = slowStartShare(breaker, context.nowMs)
   return share === 1 || context.random() < share
@@ -50,12 +51,17 @@ export function usable(target: CompiledTarget, context: PickContext): boolean {
 
 /** In service (weight 0 drains), believed healthy, not ejected, and not tried by this request. */
 export function isUp(target: CompiledTarget, live: LiveBackend, context: PickContext): boolean {
-  if (target.weight === 0 || !live.eligible || isEjected(live, context)) return false
+  if (target.weight === 0 || !live.eligible || isEjected(target, live, context)) return false
   return !context.tried.includes(target.backend.index)
 }
 
-/** Whether its breaker keeps requests away. In a panic, only from where nobody listens. */
-export function isEjected({ breaker }: LiveBackend, { nowMs, panic }: PickContext): boolean {
+/** Whether a breaker keeps requests away. In a panic, only from where nobody listens. */
+export function isEjected(
+  target: CompiledTarget,
+  live: LiveBackend,
+  { nowMs, panic }: PickContext,
+): boolean {
+  const breaker = breakerOf(target, live, nowMs)
   if (breaker === undefined || admits(breaker, nowMs)) return false
   return !(panic && breaker.cause === 'failures')
 }

@@ -2,7 +2,15 @@ import { type SeenBackend } from '../answers.ts'
 import { mergeBackends } from './merge-backends.ts'
 
 const breaker = (state: SeenBackend['breaker']['state']): SeenBackend['breaker'] => {
-  return { state, cause: null, failures: 0, ejections: 0, triedAgainInMs: null, share: 1 }
+  return {
+    state,
+    cause: null,
+    failures: 0,
+    ejections: 0,
+    triedAgainInMs: null,
+    share: 1,
+    models: [],
+  }
 }
 const seen = (more: Partial<SeenBackend>): SeenBackend => ({
   ...{ id: 'b1', url: 'http://b1.test', enabled: true, health: 'ready', eligible: true },
@@ -11,6 +19,23 @@ const seen = (more: Partial<SeenBackend>): SeenBackend => ({
 })
 
 describe('mergeBackends', () => {
+  it('shows of each model the worst that any worker found', () => {
+    const own = (model: string, state: 'open' | 'half_open') => {
+      const facts = { model, state, failures: 5, share: 1 }
+      return seen({ breaker: { ...breaker('closed'), models: [facts] } })
+    }
+    const of = (...backends: SeenBackend[]) =>
+      mergeBackends(backends.map((one) => ({ revision: 1, backends: [one] }))).backends[0]?.breaker
+    const states = (all = of()) => all?.models.map(({ model, state }) => [model, state])
+    expect(states(of(own('a', 'half_open'), own('a', 'open')))).toEqual([['a', 'open']])
+    expect(states(of(own('a', 'open'), own('a', 'half_open')))).toEqual([['a', 'open']])
+    const apart = [
+      ['a', 'open'],
+      ['b', 'open'],
+    ]
+    expect(states(of(own('a', 'open'), own('b', 'open')))).toEqual(apart)
+  })
+
   it('sums what is in flight; one that may be used by any worker may be used', () => {
     const first = { revision: 4, backends: [seen({ inFlight: 2, firstByteMs: 10 })] }
     const second = {

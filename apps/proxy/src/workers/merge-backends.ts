@@ -26,13 +26,22 @@ function both(a: SeenBackend, b: SeenBackend): SeenBackend {
     eligible: a.eligible || b.eligible,
     firstByteMs: larger(a.firstByteMs, b.firstByteMs),
     inFlight: a.inFlight + b.inFlight,
-    breaker: WORSE[a.breaker.state] >= WORSE[b.breaker.state] ? a.breaker : b.breaker,
+    breaker: worse(a.breaker, b.breaker),
     pool: {
       open: a.pool.open + b.pool.open,
       idle: a.pool.idle + b.pool.idle,
       pending: a.pool.pending + b.pool.pending,
     },
   }
+}
+
+function worse(a: SeenBackend['breaker'], b: SeenBackend['breaker']): SeenBackend['breaker'] {
+  const models = new Map(a.models.map((one) => [one.model, one]))
+  for (const one of b.models) {
+    const other = models.get(one.model)
+    if (!other || WORSE[other.state] < WORSE[one.state]) models.set(one.model, one)
+  }
+  return { ...(WORSE[a.state] >= WORSE[b.state] ? a : b), models: [...models.values()] }
 }
 
 function larger(a: number | null, b: number | null): number | null {
