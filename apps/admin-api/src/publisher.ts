@@ -27,6 +27,8 @@ export interface PublisherDeps {
   readonly metrics: Metrics
   readonly sign: Sign
   readonly trusts: Trusts
+  /** Where others ask for snapshots, too: one at a time is made in a process. */
+  readonly snapshots?: Snapshots
   /** Revisions from one snapshot to the next, where there are so many within a minute. */
   readonly snapshotRevisions?: number
 }
@@ -63,7 +65,6 @@ class Loop implements Publisher {
   #losses = 0
   /** When one failed: the next one is not tried at once. */
   #snapshotFailedAtMs = -Infinity
-  readonly #stopping = new AbortController()
   #head: Head | null = null
   /** Who says that it has come further than the log that we know. */
   #claims: Claims = NO_CLAIMS
@@ -75,7 +76,7 @@ class Loop implements Publisher {
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps
-    this.#snapshots = new Snapshots(deps)
+    this.#snapshots = deps.snapshots ?? new Snapshots(deps)
     const { store, bus, clock, metrics } = deps
     registerGauges(metrics, {
       head: () => this.#head?.revision ?? 0,
@@ -102,7 +103,7 @@ class Loop implements Publisher {
     for (const end of this.#ends) end()
     this.#cancelNext()
     this.#stopped = true
-    this.#stopping.abort()
+    this.#snapshots.abort('the admin API stops')
     await this.#snapshotting
     await this.#running
     // What was committed during the last turn.
@@ -231,6 +232,7 @@ class Loop implements Publisher {
   #loseSnapshot(): void {
     this.#snapshotAt = null
     this.#losses++
+    this.#snapshots.abort('the stream was lost')
   }
 
   async #isOurs(end: Head): Promise<boolean> {
@@ -250,9 +252,9 @@ class Loop implements Publisher {
     if (nowMs - this.#snapshotFailedAtMs < BACKOFF_MAX_MS) return
     const losses = this.#losses
     this.#snapshotting = this.#snapshots
-      .publish(this.#stopping.signal)
+      .publish()
       .then((at) => {
-        // One that was begun on a stream that was lost since is lost as well, perhaps.
+        // One that was begun on a stream that was lost since lies beside it no more.
         if (losses === this.#losses) this.#snapshotAt = { revision: at, atMs: clock.monotonicMs() }
       })
       .catch((error: unknown) => {

@@ -5,10 +5,8 @@ import { refused } from './refused.ts'
 import { type AdminRequest, readQuery, wrongParameter } from './request.ts'
 import { Snapshots } from './snapshots.ts'
 
-/** Another publisher that was faster may have looked a moment earlier. */
+/** Whoever was faster, or had begun already, may have looked a moment earlier. */
 const TRIES = 3
-/** Nobody breaks it off: who asks waits for it. */
-const NEVER = new AbortController().signal
 const HASH = /^[0-9a-f]{64}$/
 
 /** The snapshot that a member starts from, to be carried where no bus reaches. */
@@ -27,7 +25,7 @@ export class SnapshotController {
     const { bus, store, trusts } = this.snapshots.deps
     const { revision: wanted } = await store.head()
     for (let tries = 0; tries < TRIES; tries++) {
-      if ((await this.snapshots.publish(NEVER)) >= wanted) break
+      if ((await this.snapshots.publish()) >= wanted) break
     }
     const signed = await bus.latestManifest()
     const manifest = signed && openManifest(signed, trusts)

@@ -1,5 +1,12 @@
 import { silentLog, systemClock } from '@signalbox/host'
-import { createHub, type HubBus, manifestSigner, manifestTrust, takeSnapshot } from '@signalbox/bus'
+import {
+  createHub,
+  type HubBus,
+  manifestSigner,
+  manifestTrust,
+  signManifest,
+  takeSnapshot,
+} from '@signalbox/bus'
 import { decodeManifest, type Draft, type Head, ok, parseSpec, type Spec } from '@signalbox/model'
 import { type Store } from '@signalbox/store'
 import { type Api, startApi } from './api-harness.ts'
@@ -34,8 +41,6 @@ beforeEach(() => {
 const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) }
 const rest = () => ({ bus, clock: systemClock, log, sign, trusts })
 const snapshots = () => new Snapshots({ store: at.store, ...rest() })
-/** Nobody stops it. */
-const going = new AbortController().signal
 const taken = () => takeSnapshot({ bus, trusts, log: silentLog })
 
 async function write(store: Store, drafts: readonly Draft[]): Promise<void> {
@@ -65,33 +70,33 @@ function backends(from: number, count: number): readonly Draft[] {
 it('are all that the log says, page by page; then what was changed, and no more', async () => {
   await write(at.store, backends(0, 2_600))
   await at.add('first')
-  expect(await snapshots().publish(going)).toBe(2)
+  expect(await snapshots().publish()).toBe(2)
   expect(await taken()).toEqual(await at.store.snapshot())
   const whole = chunksPut
   expect(whole).toBeGreaterThan(2)
   await at.call('PATCH', 'backends/b-001500', { body: { spec: { weight: 7 } } })
   await at.call('DELETE', 'backends/b-000001')
   await write(at.store, backends(2_600, 1_300))
-  expect(await snapshots().publish(going)).toBe(5)
+  expect(await snapshots().publish()).toBe(5)
   expect(await taken()).toEqual(await at.store.snapshot())
   expect(chunksPut - whole).toBeLessThan(whole + 2)
   chunksPut = 0
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 7 } } })
-  expect(await snapshots().publish(going)).toBe(6)
+  expect(await snapshots().publish()).toBe(6)
   expect(chunksPut).toBeLessThanOrEqual(2)
   expect(await taken()).toEqual(await at.store.snapshot())
   chunksPut = 0
-  expect(await snapshots().publish(going)).toBe(6)
+  expect(await snapshots().publish()).toBe(6)
   expect(chunksPut).toBe(0)
   expect(warnings).toEqual([])
 })
 
 it('are made anew where a chunk of the one before is gone, and say so', async () => {
-  const before = await snapshots().publish(going)
+  const before = await snapshots().publish()
   const missing = bus.snapshotChunk.bind(bus)
   bus.snapshotChunk = () => Promise.resolve(null)
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 3 } } })
-  expect(await snapshots().publish(going)).toBe(before + 1)
+  expect(await snapshots().publish()).toBe(before + 1)
   bus.snapshotChunk = missing
   expect(await taken()).toEqual(await at.store.snapshot())
   expect(warnings).toEqual([{ problem: expect.stringMatching(/the bus does not have it/) }])
@@ -99,9 +104,9 @@ it('are made anew where a chunk of the one before is gone, and say so', async ()
 
 it('replace one that another key has signed, and one of a history that was lost', async () => {
   const other = manifestSigner({ ...CONFIG, masterKey: Buffer.alloc(32, 9) })
-  await new Snapshots({ store: at.store, ...rest(), sign: other }).publish(going)
+  await new Snapshots({ store: at.store, ...rest(), sign: other }).publish()
   expect(await taken()).toBeNull()
-  await snapshots().publish(going)
+  await snapshots().publish()
   expect(warnings).toEqual([{ problem: 'it is not signed with a key of this fleet' }])
   // Of the same number, with another hash: the log lost its tail and went on.
   const now = await at.store.head()
@@ -114,27 +119,49 @@ it('replace one that another key has signed, and one of a history that was lost'
   await new Snapshots({
     store: { ...store, visitToPublish: visited },
     ...rest(),
-  }).publish(going)
+  }).publish()
   await at.call('PATCH', 'backends/first', { body: { spec: { weight: 4 } } })
-  await snapshots().publish(going)
+  await snapshots().publish()
   expect(await taken()).toEqual(await at.store.snapshot())
 })
 
 it('are left alone by who knows less than they say', async () => {
-  await snapshots().publish(going)
+  await snapshots().publish()
   const signed = await bus.latestManifest()
   const manifest = decodeManifest(signed?.text ?? '')
   expect(manifest.ok).toBe(true)
   const now = await at.store.head()
   const store = { ...at.store, head: () => Promise.resolve({ ...now, revision: 1 }) }
-  expect(await new Snapshots({ store, ...rest() }).publish(going)).toBe(1)
+  expect(await new Snapshots({ store, ...rest() }).publish()).toBe(1)
   expect(await bus.latestManifest()).toEqual(signed)
 })
 
-it('ends between two pages when it is told to', async () => {
-  const stop = new AbortController()
-  const made = snapshots().publish(stop.signal)
-  stop.abort(new Error('enough'))
+it('ends when it is told to, and a new one may be begun', async () => {
+  const one = snapshots()
+  const made = one.publish()
+  one.abort('enough')
   await expect(made).rejects.toThrow('enough')
   expect(await bus.latestManifest()).toBeNull()
+  expect(await one.publish()).toBe((await at.store.head()).revision)
+})
+
+it('is made once for all who ask meanwhile', async () => {
+  const one = snapshots()
+  expect(one.publish()).toBe(one.publish())
+  await one.publish()
+  expect((await taken())?.head).toEqual(await at.store.head())
+})
+
+it('is published anew where only the shapes in it are newer', async () => {
+  await snapshots().publish()
+  const there = await bus.latestManifest()
+  const { manifest, schema, ...rest } = JSON.parse(there?.text ?? '')
+  const older = decodeManifest(JSON.stringify({ manifest, schema: schema - 1, ...rest }))
+  if (!older.ok) throw new Error(older.error)
+  await bus.publishManifest(signManifest(older.value, sign), there)
+  await snapshots().publish()
+  expect(await bus.latestManifest()).toMatchObject({ text: there?.text })
+  chunksPut = 0
+  await snapshots().publish()
+  expect(chunksPut).toBe(0)
 })

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import {
   type Bus,
+  BusUnavailable,
   links,
   manifestSigner,
   manifestTrust,
@@ -50,6 +51,7 @@ const CHANGES_MAX = 50_000
 const BATCH = 64
 /** A page that took longer is followed by a rest. */
 const LONG_MS = 5
+const REST_MS_MAX = 250
 
 /**
  * Keeps a snapshot of the log on the bus. A new one is made of the one that is there: the chunks
@@ -59,16 +61,29 @@ const LONG_MS = 5
  */
 export class Snapshots {
   readonly deps: SnapshotsDeps
+  #making: Promise<number> | null = null
+  #abort = new AbortController()
 
   constructor(deps: SnapshotsDeps) {
     this.deps = deps
   }
 
   /**
-   * The revision of the snapshot on the bus, which has at least what was published by now. Takes
-   * its time where all is read: throws the signal's reason between two pages.
+   * The revision of the snapshot on the bus, which has at least what was published when it was
+   * begun: who asks while one is made has that one. Takes its time where all is read.
    */
-  async publish(signal: AbortSignal): Promise<number> {
+  publish(): Promise<number> {
+    this.#making ??= this.#make(this.#abort.signal).finally(() => (this.#making = null))
+    return this.#making
+  }
+
+  /** What is being made rejects with this reason, and leaves the snapshot on the bus as it is. */
+  abort(reason: string): void {
+    this.#abort.abort(new BusUnavailable(reason))
+    this.#abort = new AbortController()
+  }
+
+  async #make(signal: AbortSignal): Promise<number> {
     const { bus, store, log } = this.deps
     const there = await bus.latestManifest()
     const base = there && openManifest(there, this.deps.trusts)
@@ -81,8 +96,9 @@ export class Snapshots {
       (base?.ok && (await this.#advance(base.value, head))) || (await this.#makeWhole(signal))
     const { sign } = this.deps
     // One that a former key signed is signed anew: that key will be taken away.
-    const same = base?.ok && isSame(made.head, base.value.head) ? base.value : undefined
+    const same = base?.ok && made === base.value ? base.value : undefined
     if (same && there?.signature === signManifest(same, sign).signature) return made.head.revision
+    signal.throwIfAborted()
     const outcome = await bus.publishManifest(signManifest(made, sign), there)
     if (outcome.kind === 'stored') return made.head.revision
     // Another publisher was faster: it may have looked earlier, but not by more than this took.
@@ -90,8 +106,8 @@ export class Snapshots {
   }
 
   /**
-   * The manifest of all that there is now. Nobody waits for it, and others write meanwhile: it
-   * rests for as long as it has worked.
+   * The manifest of all that there is now. Others write meanwhile: it rests for as long as it has
+   * worked, though not so long that the database takes its transaction for a forgotten one.
    */
   async #makeWhole(signal: AbortSignal): Promise<Manifest> {
     const { store, clock } = this.deps
@@ -101,7 +117,8 @@ export class Snapshots {
       const beginMs = clock.monotonicMs()
       chunks.push(...(await this.#put(name, resources)))
       const workedMs = clock.monotonicMs() - beginMs
-      if (workedMs > LONG_MS) await new Promise<void>((rested) => clock.after(workedMs, rested))
+      const restMs = Math.min(workedMs, REST_MS_MAX)
+      if (restMs > LONG_MS) await new Promise<void>((rested) => clock.after(restMs, rested))
     })
     return { head, schema: EVENT_SCHEMA, chunks }
   }

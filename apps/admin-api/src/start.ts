@@ -123,7 +123,7 @@ export async function startAdminApi(
   await app.init()
   refuseOtherMethods()
   const address = await listenWith(app, config.listen)
-  const publisher = startPublisher({ ...deps, ...snapshotKeys(config) })
+  const publisher = startPublisher({ ...deps, ...snapshotKeys(config), snapshots })
   const usage = receiveUsage(config, deps)
   if (bus.connected()) bus.askAround()
   log.info({ address }, 'admin API listens')
