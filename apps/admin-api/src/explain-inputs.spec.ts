@@ -43,6 +43,9 @@ describe('key', () => {
   ])('%s asking for %s: %s', async (key, model, outcome) => {
     const found = await explain({ model, key })
     expect([found.outcome, found.picked !== null]).toEqual([outcome, outcome === 'picked'])
+    // Whose key is good and knows which route it may not use.
+    const known = outcome === 'picked' || outcome === 'key_not_allowed'
+    expect(found.route !== null).toBe(known)
   })
 
   it('of none is refused where the fleet is blocking, as it was then', async () => {

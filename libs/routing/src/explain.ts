@@ -84,38 +84,52 @@ export interface Explaining {
  * looked at and what became of it. The table must be one that nobody else picks from.
  */
 export function explain(model: string, explaining: Explaining): Explanation {
-  const { table, context, only } = explaining
+  const { table, only } = explaining
   const asked = match(table, model)
   const route = only ?? asked
   const { revision } = table.head
+  const found = route && (route === asked ? howFound(route, model) : 'fallback')
   const refusal = keyRefusal(model, asked, explaining)
-  const nothing = { picked: null, route: null, fallback: null, candidates: [] }
-  if (refusal !== undefined) return { model, revision, outcome: refusal, ...nothing }
-  if (!route) return { model, revision, outcome: 'model_not_found', ...nothing }
-  const looks = lookAlong(only ? [only] : fallbackChain(table, route), explaining)
+  if (!route || !found || refusal !== undefined) {
+    const outcome = refusal ?? 'model_not_found'
+    const about = refusal === 'key_not_allowed' && route && found ? aboutOf(route, found) : null
+    return { model, revision, outcome, picked: null, route: about, fallback: null, candidates: [] }
+  }
+  const context: OwnContext = { ...explaining.context }
+  const chain = only ? [only] : fallbackChain(table, route)
+  const looks = lookAlong(chain, context, explaining)
   const last = looks.at(-1)
   const candidates = looks.flatMap((one) => one.candidates)
-  const named = route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
-  const found = route === asked ? named : 'fallback'
-  const { policyId: policy } = route
   return {
     model,
     revision,
     outcome: last?.target ? 'picked' : whyNone(route, context),
     picked: candidates.find(({ reason }) => reason === 'picked') ?? null,
-    route: { id: route.id, found, policy, strategy: route.policy.strategy },
+    route: aboutOf(route, found),
     fallback: last?.target && last.route !== route ? last.route.id : null,
     candidates,
   }
 }
 
+type Found = NonNullable<Explanation['route']>['found']
+
+function howFound(route: CompiledRoute, model: string): Found {
+  return route.implicit ? 'implicit' : route.id === model ? 'route' : 'alias'
+}
+
+function aboutOf({ id, policyId: policy, policy: { strategy } }: CompiledRoute, found: Found) {
+  return { id, found, policy, strategy }
+}
+
+/** Of one explanation: each policy hashes what it looks at. */
+type OwnContext = PickContext & { hash?: number | undefined }
+
 /** What became of the candidates of each route, up to the first that has somebody. */
-function lookAlong(chain: readonly CompiledRoute[], explaining: Explaining) {
+function lookAlong(chain: readonly CompiledRoute[], context: OwnContext, explaining: Explaining) {
+  const { looked, hashable } = explaining
   const looks = []
   for (const route of chain) {
-    const { looked, hashable } = explaining
-    const hash = hashable && affinityOf(route.policy, hashable)
-    const context = hash === undefined ? explaining.context : { ...explaining.context, hash }
+    if (hashable) context.hash = affinityOf(route.policy, hashable)
     const target = pickFromRoute(route, context)
     const first = route.tiers.findIndex(({ targets }) => target && targets.includes(target))
     const kept = candidatesOf({ route, first, target, context, looked })
