@@ -1,4 +1,5 @@
 import { Controller, Get, Inject, Param, Req, Res } from '@nestjs/common'
+import { parseId } from '@signalbox/model'
 import { type FastifyReply } from 'fastify'
 import { Events } from './events.ts'
 import { type LogEnd } from './fleet.ts'
@@ -76,7 +77,7 @@ export class ObservedController {
   }
 
   async #mustExist(id: string): Promise<void> {
-    if (await this.service.deps.store.resource('backend', id)) return
+    if (isName(id) && (await this.service.deps.store.resource('backend', id))) return
     throw refused('not_found', `there is no backend ${JSON.stringify(id)}`)
   }
 
@@ -86,7 +87,7 @@ export class ObservedController {
     const query = readQuery(request, ['limit', 'cursor'])
     const page = readPage(query, { most: 200, otherwise: 50 })
     const { store } = this.service.deps
-    const items = await store.transitions.of(id, page)
+    const items = isName(id) ? await store.transitions.of(id, page) : []
     if (items.length === 0) await this.#mustExist(id)
     const last = items.length === page.limit ? items.at(-1) : undefined
     return { items, nextCursor: last ? String(last.id) : null }
@@ -97,4 +98,9 @@ export class ObservedController {
     readQuery(request, [])
     return this.events.serve(request, reply)
   }
+}
+
+/** What no backend can be called is asked of no database: Postgres takes no NUL. */
+function isName(id: string): boolean {
+  return parseId('backend', id).ok
 }

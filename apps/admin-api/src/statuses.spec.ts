@@ -61,6 +61,14 @@ it('the statuses are read in pages, and one by itself', async () => {
   expect([status, json.code]).toEqual([404, 'not_found'])
 })
 
+it.each(['status/%00', 'status/%00/history', 'status/a%20b/history', 'backends/%00?asOf=0'])(
+  'GET %s is of no backend, and no fault of ours',
+  async (path) => {
+    const { status, json } = await at.call('GET', path)
+    expect([status, json.code]).toEqual([404, 'not_found'])
+  },
+)
+
 describe('the history of a backend', () => {
   const history = async (query = '') => at.call('GET', `status/b1/history${query}`)
   const healths = async () =>
