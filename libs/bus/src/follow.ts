@@ -18,7 +18,7 @@ import {
   stateName,
   UNSTARTED,
 } from './follower-state.ts'
-import { step } from './follower.ts'
+import { asksBus, step } from './follower.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { listeners } from './listeners.ts'
 import { type Trusts } from './manifest.ts'
@@ -189,8 +189,11 @@ class Driver implements Following {
     try {
       for (let next = this.#inputs.shift(); next; next = this.#inputs.shift()) {
         const { state, effects } = this.#machine(this.#follower, next, sha256)
+        const answered = asksBus(this.#follower) && !asksBus(state)
         this.#follower = state
         for (const effect of effects) this.#run(effect)
+        // The bus had nothing: now the folder may have its turn.
+        if (answered && !state.snapshot) void this.#lookAtFolder()
       }
     } finally {
       this.#running = false

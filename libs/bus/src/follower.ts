@@ -241,9 +241,16 @@ function onOffered(state: Follower, offered: Snapshot): Step {
   if (request === 'unstarted' || request === 'restore') return quiet(state)
   if (frozen !== null || resync || forked) return quiet(state)
   if (snapshot && !isNewer(offered, snapshot.head)) return quiet(state)
+  // Whoever has nothing hears the bus out first: a folder may be old, and serve what was revoked.
+  if (!snapshot && asksBus(state)) return quiet(state)
   const adopted = adopt(state, offered, 'all')
   const judged = state.beacon ? judgeBeacon(adopted.state, state.beacon) : adopted
   return { state: { ...judged.state, probing: true }, effects: adopted.effects }
+}
+
+/** Whether an answer of the bus is under way. */
+export function asksBus({ request }: Follower): boolean {
+  return request === 'snapshot' || request === 'fetch'
 }
 
 function isNewer(

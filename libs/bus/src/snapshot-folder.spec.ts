@@ -1,5 +1,6 @@
 // A member beside a folder: what it takes from it, what it refuses and says, and when it is quiet.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { silentLog } from '@signalbox/host'
@@ -118,11 +119,51 @@ describe('a member beside a snapshot folder', () => {
     expect(served.at(-1)).toBe(6)
   })
 
+  it('hears the bus out before it takes an old one: what was revoked is not served', async () => {
+    const hub = createHub({ clock })
+    const log = new TestLog().appendMany(6)
+    await publishSnapshot(hub.connect(), log.at(6))
+    await writeFolder(dir, log.at(2))
+    const bus = hub.connect()
+    const manifest = bus.latestManifest.bind(bus)
+    let answer = () => {}
+    const asked = new Promise<void>((resolve) => (answer = resolve))
+    bus.latestManifest = async () => {
+      await asked
+      return manifest()
+    }
+    let looks = 0
+    const folder = openSnapshotFolder(dir)
+    const counted = {
+      ...folder,
+      snapshotChunk: (hash: string) => {
+        looks++
+        return folder.snapshotChunk(hash)
+      },
+    }
+    start({ bus, folder: counted })
+    await looksUntil(() => looks > 1)
+    expect(served).toEqual([])
+    answer()
+    await looksUntil(() => served.length > 0)
+    expect(served).toEqual([6])
+  })
+
   it('is not ready with an empty one, and says which source has what', async () => {
     start()
     await eventually(() => saysOf('snapshot-dir'))
     expect(following?.state().configured).toBe(false)
     expect(reasons()).toEqual(['no-configuration', 'no-bus', 'snapshot-dir: empty'])
+  })
+
+  it.each([
+    ['a device without an end', () => symlinkSync('/dev/zero', join(dir, 'manifest.json'))],
+    ['a pipe that nobody writes', () => execFileSync('mkfifo', [join(dir, 'manifest.json')])],
+  ])('reads nothing of what is no file: %s', async (_, make) => {
+    make()
+    start()
+    await eventually(() => saysOf('is no file'))
+    expect(served).toEqual([])
   })
 
   it('refuses one that another fleet signed, one that is cut off, and what is none', async () => {
@@ -137,7 +178,7 @@ describe('a member beside a snapshot folder', () => {
     await looksUntil(() => saysOf('manifest.json is no manifest'))
     rmSync(join(dir, 'manifest.json'))
     mkdirSync(join(dir, 'manifest.json'))
-    await looksUntil(() => saysOf('EISDIR'))
+    await looksUntil(() => saysOf('is no file'))
     expect(served).toEqual([])
     rmSync(join(dir, 'manifest.json'), { recursive: true })
     await writeFolder(dir, log.state)

@@ -1,4 +1,5 @@
-import { open, type FileHandle } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Env, nonEmpty, readVariable, type Variable } from '@signalbox/host'
 import { chunkFile, CHUNKS_FOLDER, MANIFEST_FILE, MANIFEST_TEXT_BYTES_MAX } from '@signalbox/model'
@@ -21,8 +22,9 @@ export function readSnapshotFolder(env: Env): SnapshotSource | undefined {
 
 /**
  * A snapshot that somebody carried here, as `signalbox snapshot export` writes it. Whoever may
- * write the folder is trusted with nothing: the manifest is signed, a chunk has its hash. Rejects
- * where it cannot be read, with a sentence that names the file.
+ * write the folder cannot make one up: the manifest is signed, a chunk has its hash. An older one
+ * they can put there, which a member that has nothing else takes. Rejects where it cannot be read,
+ * with a sentence that names the file.
  */
 export function openSnapshotFolder(dir: string): SnapshotSource {
   return {
@@ -51,20 +53,25 @@ function parsed(text: string): Partial<SignedManifest> | null {
   }
 }
 
-/** null where there is no such file. */
+/**
+ * null where there is no such file. Whoever may write the folder could put anything there: a device
+ * without an end, a pipe at which nobody writes, a file that grows.
+ */
 async function readAtMost(path: string, bytesMax: number): Promise<Buffer | null> {
   let file: FileHandle
   try {
-    file = await open(path)
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   } catch (error) {
     const { code = 'unknown' } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return null
     throw new Error(`${path} cannot be read (${code})`, { cause: error })
   }
   try {
-    const { size } = await file.stat()
-    if (size > bytesMax) throw new Error(`${path} has ${size} bytes, over ${bytesMax}`)
-    return await file.readFile()
+    const stat = await file.stat()
+    if (!stat.isFile()) throw new Error(`${path} is no file`)
+    if (stat.size > bytesMax) throw new Error(`${path} has ${stat.size} bytes, over ${bytesMax}`)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(stat.size), 0, stat.size, 0)
+    return buffer.subarray(0, bytesRead)
   } finally {
     await file.close()
   }
