@@ -127,15 +127,24 @@ async function startParts({ flags, given, dataDir, startedMs, stops }: Parts): P
 
 /** Generated on the first start where the environment does not say them. */
 function withSecrets(given: Env, dataDir: string): Env {
-  const former = given['SIGNALBOX_MASTER_KEY_PREVIOUS'] ?? readKept(dataDir, 'master-key-previous')
+  // A file that the environment names is read where every process reads it.
+  const isInFile = given['SIGNALBOX_MASTER_KEY_FILE'] !== undefined
+  const formerInFile = given['SIGNALBOX_MASTER_KEY_PREVIOUS_FILE'] !== undefined
+  const former =
+    given['SIGNALBOX_MASTER_KEY_PREVIOUS'] ??
+    (formerInFile ? undefined : readKept(dataDir, 'master-key-previous'))
   return {
     ...given,
     ...(former === undefined ? {} : { SIGNALBOX_MASTER_KEY_PREVIOUS: former }),
     SIGNALBOX_DATA_DIR: dataDir,
     SIGNALBOX_ADMIN_TOKEN:
       given['SIGNALBOX_ADMIN_TOKEN'] ?? keepSecret(dataDir, 'admin-token', 'base64url'),
-    SIGNALBOX_MASTER_KEY:
-      given['SIGNALBOX_MASTER_KEY'] ?? keepSecret(dataDir, 'master-key', 'base64'),
+    ...(isInFile
+      ? {}
+      : {
+          SIGNALBOX_MASTER_KEY:
+            given['SIGNALBOX_MASTER_KEY'] ?? keepSecret(dataDir, 'master-key', 'base64'),
+        }),
   }
 }
 

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type Env } from './env.ts'
 import {
   DEFAULT_FLEET,
@@ -118,6 +121,52 @@ describe('former master keys', () => {
       expect(() => read(text)).toThrow(expect.objectContaining({ name: 'ConfigError' }))
     },
   )
+})
+
+describe('master keys in files', () => {
+  const former = Buffer.from(Array.from({ length: 32 }, (_, i) => 32 - i)).toString('base64')
+  let folder: string
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'signalbox-keys-'))))
+  afterEach(() => rmSync(folder, { recursive: true }))
+  const keep = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+
+  it('are those of the files, with or without a line end', () => {
+    const read = readMasterKeys({
+      SIGNALBOX_MASTER_KEY_FILE: keep('key', `${KEY}\n`),
+      SIGNALBOX_MASTER_KEY_PREVIOUS_FILE: keep('former', former),
+    })
+    const all = [read.masterKey, ...read.previousMasterKeys]
+    expect(all.map((key) => Buffer.from(key).toString('base64'))).toEqual([KEY, former])
+    const other = { SIGNALBOX_MASTER_KEY: KEY, SIGNALBOX_MASTER_KEY_PREVIOUS_FILE: keep('p', KEY) }
+    expect(readMasterKeys(other).previousMasterKeys).toEqual([])
+  })
+
+  it('are not both in the environment and in a file', () => {
+    const both = { SIGNALBOX_MASTER_KEY: KEY, SIGNALBOX_MASTER_KEY_FILE: keep('key', KEY) }
+    const line = 'SIGNALBOX_MASTER_KEY and SIGNALBOX_MASTER_KEY_FILE are both set; expected one'
+    expect(() => readMasterKeys(both)).toThrow(line)
+  })
+
+  it('are refused where there is no such file, or no key in it, which is not shown', () => {
+    const missing = join(folder, 'missing')
+    expect(() => readMasterKeys({ SIGNALBOX_MASTER_KEY_FILE: missing })).toThrow(
+      `SIGNALBOX_MASTER_KEY_FILE: cannot read ${missing} (ENOENT)`,
+    )
+    const wrong = keep('wrong', 'hunter2')
+    expect(() => readMasterKeys({ SIGNALBOX_MASTER_KEY_FILE: wrong })).toThrow(
+      new RegExp(
+        `^SIGNALBOX_MASTER_KEY_FILE: ${wrong} does not hold 32 bytes as base64 [^2]*32\\)$`,
+      ),
+    )
+    const previous = { SIGNALBOX_MASTER_KEY: KEY, SIGNALBOX_MASTER_KEY_PREVIOUS_FILE: wrong }
+    expect(() => readMasterKeys(previous)).toThrow(/PREVIOUS_FILE: .* does not hold 1 to 8 former/)
+    expect(() => readMasterKeys({ SIGNALBOX_MASTER_KEY_FILE: '' })).toThrow(
+      /is ""; expected a file/,
+    )
+  })
 })
 
 describe('readMetricsAccess', () => {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import {
   ConfigError,
   type Env,
@@ -60,6 +61,17 @@ export const PREVIOUS_MASTER_KEY_VARIABLE: Variable<readonly Uint8Array[]> = {
   },
 }
 
+export const MASTER_KEY_FILE_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_MASTER_KEY_FILE',
+  shape: 'a file that holds the master key',
+  parse: nonEmpty,
+}
+export const PREVIOUS_MASTER_KEY_FILE_VARIABLE: Variable<string> = {
+  name: 'SIGNALBOX_MASTER_KEY_PREVIOUS_FILE',
+  shape: 'a file that holds the former master keys',
+  parse: nonEmpty,
+}
+
 export const DATA_DIR_VARIABLE: Variable<string> = {
   name: 'SIGNALBOX_DATA_DIR',
   shape: 'a directory',
@@ -104,14 +116,45 @@ export function readFleet(env: Env): string {
   return readVariable(env, FLEET_VARIABLE) ?? DEFAULT_FLEET
 }
 
-/** The key that seals, and those that only open: the same one twice is one. */
+/**
+ * The key that seals, and those that only open: the same one twice is one. Each is in its variable,
+ * or in the file that another one names: what is in the environment of a process is easily shown.
+ */
 export function readMasterKeys(env: Env): Required<MasterKeys> {
-  const masterKey = requireVariable(env, MASTER_KEY_VARIABLE)
+  const masterKey =
+    readFrom(env, { file: MASTER_KEY_FILE_VARIABLE, variable: MASTER_KEY_VARIABLE }) ??
+    requireVariable(env, MASTER_KEY_VARIABLE)
   const ids = new Set([keyIdOf(masterKey)])
-  const previousMasterKeys = (readVariable(env, PREVIOUS_MASTER_KEY_VARIABLE) ?? []).filter(
+  const former = readFrom(env, {
+    file: PREVIOUS_MASTER_KEY_FILE_VARIABLE,
+    variable: PREVIOUS_MASTER_KEY_VARIABLE,
+  })
+  const previousMasterKeys = (former ?? []).filter(
     (key) => !ids.has(keyIdOf(key)) && ids.add(keyIdOf(key)),
   )
   return { masterKey, previousMasterKeys }
+}
+
+/** The value of a variable, or of the file that another one names in its stead. */
+function readFrom<Value>(
+  env: Env,
+  { file, variable }: { readonly file: Variable<string>; readonly variable: Variable<Value> },
+): Value | undefined {
+  const path = readVariable(env, file)
+  if (path === undefined) return readVariable(env, variable)
+  if (env[variable.name] !== undefined) {
+    throw new ConfigError(`${variable.name} and ${file.name} are both set; expected one of them`)
+  }
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown'
+    throw new ConfigError(`${file.name}: cannot read ${path} (${code})`)
+  }
+  const value = variable.parse(text.trim())
+  if (value !== undefined) return value
+  throw new ConfigError(`${file.name}: ${path} does not hold ${variable.shape}`)
 }
 
 /** Who may read /metrics. A name without a password, or the reverse, stops the start. */
