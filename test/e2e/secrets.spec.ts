@@ -1,8 +1,9 @@
 // Canaries: secrets that are planted in a running product and looked for wherever it writes.
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { eventually, type MockBackend, startMockBackend, freePort } from '@signalbox/testing'
+import { filesIn } from './files-harness.ts'
 import { endProcesses, type Started, startProcess, untilUp } from './processes-harness.ts'
 
 const API_KEY = 'sk-canary-of-a-backend-7f3a'
@@ -70,15 +71,6 @@ async function readEverything(): Promise<readonly { status: number; text: string
     ...READS.map((path) => admin('GET', `/admin/v1/${path}`)),
     ...asks.map(([path, body]) => admin('POST', `/admin/v1/${path}`, body)),
   ])
-}
-
-/** Every file below a folder, as Latin-1: bytes as they are. */
-function* filesIn(path: string): Generator<[name: string, text: string]> {
-  for (const name of readdirSync(path)) {
-    const file = join(path, name)
-    if (statSync(file).isDirectory()) yield* filesIn(file)
-    else yield [file, readFileSync(file, 'latin1')]
-  }
 }
 
 beforeEach(async () => {
