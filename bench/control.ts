@@ -12,6 +12,9 @@ const PAGE = 100
 /** A change after so many pages: what is listed is then the past. */
 const PAGES_A_CHANGE = 10
 const READS = 100
+const DEEP_READS = 10
+/** By then the log has some thousand resources. */
+const EARLY_REVISION = 10
 const APPLIED = 5_000
 const CLIENTS = 8
 /** Commits of many clients: so many for each revision of the run that looks for gaps. */
@@ -113,6 +116,8 @@ async function measureAll(
   figures.push(...times('list page', await list(plane, random), 50))
   say(`${READS} reads of the past, and what else asks for much`)
   figures.push(...times('as-of read', await readPast(plane, sizes, random), 500))
+  say('reads as of the middle of the log')
+  figures.push(...times('deep as-of read', await readDeep(plane, sizes, random), 500))
   figures.push(...(await askMuch(plane, say)))
   say(`an apply of ${Math.min(APPLIED, sizes.backends)} resources`)
   stalls.forget()
@@ -258,12 +263,35 @@ async function readPast(
   return all
 }
 
+/** As of the middle of the log, far from what the present state helps with. */
+async function readDeep(
+  plane: ControlPlane,
+  sizes: Sizes,
+  random: () => number,
+): Promise<readonly number[]> {
+  const { headers } = await plane.call('GET', 'keys?limit=1')
+  const middle = Math.ceil(Number(headers['x-signalbox-revision']) / 2)
+  const all: number[] = []
+  for (let nth = 0; nth < DEEP_READS; nth++) {
+    for (const path of ['keys', 'backends', 'backends?label=zone:z1&']) {
+      const more = path.includes('?') ? path : `${path}?`
+      all.push((await plane.call('GET', `${more}asOf=${middle}&limit=${PAGE}`)).ms)
+    }
+    // Backends are the first in the log: by the middle these are there.
+    const known = `backends/${backendId(below(random, Math.ceil(sizes.backends / 10)))}`
+    all.push((await plane.call('GET', `${known}?asOf=${middle}`)).ms)
+  }
+  return all
+}
+
 /** Each once: what answers with much, or looks at much. */
 async function askMuch(plane: ControlPlane, say: Say): Promise<readonly Figure[]> {
   const { headers } = await plane.call('GET', 'keys?limit=1')
   const head = Number(headers['x-signalbox-revision'])
+  const early = Math.min(EARLY_REVISION, head)
   const asked = [
     ['diff over 100 revisions', 'GET', `diff?from=${Math.max(0, head - 100)}`, undefined],
+    ['configuration as of an early revision', 'GET', `config?asOf=${early}`, undefined],
     ['search in the ids of keys', 'GET', 'keys?q=99&limit=100', undefined],
     ['search that finds nothing', 'GET', 'keys?q=nowhere&limit=100', undefined],
     ['fleet', 'GET', 'fleet', undefined],

@@ -81,7 +81,7 @@ export function svgOf({ suite, figures }: Run): string {
   ].join('')
 }
 
-function shown(value: number, unit: string): string {
+export function shown(value: number, unit: string): string {
   const digits = value >= 100 || Number.isInteger(value) ? 0 : 2
   return `${value.toFixed(digits)}${unit === '' ? '' : ` ${unit}`}`
 }

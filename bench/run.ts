@@ -8,8 +8,8 @@ import { parseArgs } from 'node:util'
 import { fleet } from './fleet.ts'
 import { dialects } from './dialects.ts'
 import { control, revisions } from './control.ts'
-import { type Machine, type Run, type Sizes, type Suite } from './figure.ts'
-import { lossesSince, markdownOf, svgOf } from './report.ts'
+import { type Machine, missed, type Run, type Sizes, type Suite } from './figure.ts'
+import { lossesSince, markdownOf, shown, svgOf } from './report.ts'
 import { limits } from './limits.ts'
 import { performanceSuite } from './performance.ts'
 import { probe } from './probe.ts'
@@ -21,7 +21,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   ...{ routing, dialects, probe, limits, fleet },
   performance: performanceSuite,
 }
-const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 10_000, seconds: 30 }
+const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 100_000, seconds: 30 }
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
 const baselines = join(import.meta.dirname, 'baselines')
@@ -44,6 +44,10 @@ async function runSuite(name: string): Promise<void> {
   writeFileSync(`${base}.svg`, svgOf(run))
   console.log(report)
   if (save !== undefined) saveBaseline(save, run)
+  for (const figure of figures.filter(missed)) {
+    console.error(`promise missed: ${figure.name}, ${shown(figure.value, figure.unit)}`)
+    process.exitCode = 1
+  }
   for (const { name: figure, before: was, now, loss } of before ? lossesSince(run, before) : []) {
     console.error(`worse by ${Math.round(loss * 100)} %: ${figure}, ${was} -> ${now}`)
     process.exitCode = 1
