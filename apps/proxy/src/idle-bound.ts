@@ -4,6 +4,8 @@ import Client from 'undici/lib/dispatcher/client.js'
 
 /** How often unused connections are looked at: one over the bound may stay for as long. */
 const SWEEP_MS = 1_000
+/** Of a session that ends: undici begins no more than these in one, and here is one beside them. */
+const STREAMS_LEFT_MAX = 101
 
 /**
  * The bound of unused connections that undici's pool has not got. The pool makes its clients, one
@@ -59,6 +61,12 @@ export class IdleBound {
   }
 }
 
+/**
+ * A session that the backend ends by GOAWAY may have streams for minutes yet. undici then gives its
+ * client the next request, and counts by `pipelining` whether that may be begun beside them: by 1
+ * it would wait for the last of them, so it is more until there is another connection. A client of
+ * HTTP/1.1 has no request left when it is disconnected, and is given one at a time as ever.
+ */
 class BoundClient extends Client {
   uses = 0
   #socket: { destroy(): unknown } | null = null
@@ -73,6 +81,8 @@ class BoundClient extends Client {
           callback(...answer)
         }),
     })
+    this.on('disconnect', () => (this.pipelining = STREAMS_LEFT_MAX))
+    this.on('connect', () => (this.pipelining = 1))
   }
 
   override dispatch(

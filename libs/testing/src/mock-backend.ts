@@ -270,6 +270,8 @@ class SimulatedBackend implements MockBackend {
   async accept(): Promise<void> {
     if (this.#server.listening) return
     const address = { kind: 'tcp', host: this.#host, port: this.#port } as const
+    // listen() leaves one behind, each time.
+    this.#server.removeAllListeners('error')
     const taken = await listen(this.#server, address, PORT_VARIABLE)
     if (taken.kind === 'tcp') this.#port = taken.port
   }
