@@ -23,6 +23,8 @@ export interface Sizes {
   readonly revisions: number
   /** For how long a fleet is changed. */
   readonly seconds: number
+  /** How long the suite `soak` runs. */
+  readonly minutes: number
 }
 
 /** Where and when something was measured; a figure without it says nothing. */

@@ -1,10 +1,11 @@
 // `npm run bench [-- SUITE ...] [--save-baseline NAME | --baseline NAME]
-// [--backends N] [--keys N] [--revisions N] [--seconds N]`: see bench/README.md.
+// [--backends N] [--keys N] [--revisions N] [--seconds N] [--minutes N]`: see bench/README.md.
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { failover } from './failover.ts'
 import { fleet } from './fleet.ts'
 import { dialects } from './dialects.ts'
 import { control, revisions } from './control.ts'
@@ -15,13 +16,20 @@ import { performanceSuite } from './performance.ts'
 import { probe } from './probe.ts'
 import { routing } from './routing.ts'
 import { smoke } from './smoke.ts'
+import { soak } from './soak.ts'
 
 const SUITES: Readonly<Record<string, Suite>> = {
   ...{ smoke, control, revisions },
-  ...{ routing, dialects, probe, limits, fleet },
+  ...{ routing, dialects, probe, limits, fleet, failover, soak },
   performance: performanceSuite,
 }
-const SIZES: Sizes = { backends: 100_000, keys: 1_000_000, revisions: 100_000, seconds: 30 }
+const SIZES: Sizes = {
+  backends: 100_000,
+  keys: 1_000_000,
+  revisions: 100_000,
+  seconds: 30,
+  minutes: 10,
+}
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const results = join(import.meta.dirname, 'results')
 const baselines = join(import.meta.dirname, 'baselines')
@@ -65,6 +73,7 @@ function readArguments() {
         keys: { type: 'string' },
         revisions: { type: 'string' },
         seconds: { type: 'string' },
+        minutes: { type: 'string' },
       },
     })
     const { 'save-baseline': save, baseline: against } = values

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { type Figure, missed, quantile, type Run } from '../bench/figure.ts'
 import { lossesSince, markdownOf, svgOf } from '../bench/report.ts'
+import { slopeOf } from '../bench/soak.ts'
 
 const root = join(import.meta.dirname, '..')
 const machine = {
@@ -38,6 +39,13 @@ describe('a run against its baseline', () => {
   ])('is no loss: %s', (_, now, before) => {
     expect(lossesSince(runOf(now), runOf(before))).toEqual([])
   })
+})
+
+it('memory that grows has the slope that it grows by, whatever is added to it', () => {
+  const at = (n: number, rssBytes: number) => ({ atMs: n * 1_000, rssBytes })
+  const grows = Array.from({ length: 60 }, (_, n) => at(n, 5e7 + 3_000 * n + (n % 2) * 10))
+  expect(slopeOf(grows)).toBeCloseTo(3, 2)
+  expect(slopeOf(grows.map(({ atMs }) => ({ atMs, rssBytes: 7 })))).toBe(0)
 })
 
 describe('a report', () => {
