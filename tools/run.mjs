@@ -33,6 +33,7 @@ const commands = {
   lint,
   bench,
   sim,
+  chaos,
   signalbox,
   'nats-accounts': natsAccounts,
 }
@@ -70,6 +71,12 @@ async function bench(args) {
 async function sim(args) {
   prepare()
   process.exitCode = await runNode([join(root, 'test/sim/main.ts'), ...args], {})
+}
+
+/** A fleet of processes that are broken, as a seed says: CONTRIBUTING.md. */
+async function chaos(args) {
+  prepare()
+  process.exitCode = await runNode([join(root, 'test/chaos/main.ts'), ...args], {})
 }
 
 /** The CLI, where the user is. Its stdout is the command's alone: what is made first goes to stderr. */
