@@ -4,6 +4,8 @@ import { createWaits } from './waits.ts'
 
 /** Not heard of for so long: offline, listed but not waited for. */
 export const OFFLINE_MS = 45_000
+/** What is overtaken on its way comes so late at most; an older time is that of another clock. */
+const LATE_MS_MAX = 10_000
 /** Offline members are forgotten after this. */
 const FORGOTTEN_MS = 86_400_000
 const MEMBERS_MAX = 50_000
@@ -88,12 +90,14 @@ export function createFleet(clock: Clock): Fleet {
 
   return {
     hear: (heartbeat) => {
-      const before = seen.get(heartbeat.id)
-      // Late ones are dropped, but a member whose clock was set back is not lost for ever.
-      if (before && isLive(before.atMs) && before.heartbeat.sentAtMs > heartbeat.sentAtMs) return
+      const { id, sentAtMs } = heartbeat
+      const before = seen.get(id)
+      // Late ones are dropped; a member whose clock was set back is heard at once.
+      const lateMs = before && isLive(before.atMs) ? before.heartbeat.sentAtMs - sentAtMs : 0
+      if (lateMs > 0 && lateMs <= LATE_MS_MAX) return
       if (!before && seen.size >= MEMBERS_MAX) forget()
       if (!before && seen.size >= MEMBERS_MAX) return
-      seen.set(heartbeat.id, { heartbeat, atMs: clock.monotonicMs() })
+      seen.set(id, { heartbeat, atMs: clock.monotonicMs() })
       waits.look()
       for (const listener of [...listeners]) listener(heartbeat)
     },

@@ -27,9 +27,12 @@ describe('a status book', () => {
     expect(shown(book.hear(table('b', status('b1', 'down')), 0))).toEqual(['b1 ready'])
   })
 
-  it('hears a probe again whose clock was set back, once what it said is old', () => {
+  it('hears a probe at once whose clock was set back; by a little, once what it said is old', () => {
     const book = new StatusBook()
     book.hear(table('a', status('b1', 'ready', { checkedAtMs: 9_000_000 })), 0)
+    expect(shown(book.hear(table('a', status('b1', 'down')), 0))).toEqual(['b1 down'])
+    book.hear(table('a', status('b1', 'ready', { checkedAtMs: 9_000 })), 0)
+    expect(book.hear(table('a', status('b1', 'down')), 0)).toEqual([])
     book.hear(table('a'), 75_000)
     expect(shown(book.hear(table('a', status('b1', 'down')), 75_000))).toEqual(['b1 down'])
   })

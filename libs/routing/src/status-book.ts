@@ -9,6 +9,8 @@ const BACKENDS_MAX = 200_000
 const FORGOTTEN_MS = 600_000
 /** All is looked through so often, though no probe has come or gone. */
 const SWEEP_MS = 30_000
+/** What is overtaken on its way comes so late at most; an older time is that of another clock. */
+const LATE_MS_MAX = 10_000
 /** How often look() is to be called: a probe that is gone is noticed after so long more. */
 export const LOOK_MS = 5_000
 
@@ -114,9 +116,10 @@ export class StatusBook {
   }
 }
 
-/** Overtaken on the way. A probe whose clock was set back is heard again once it is not fresh. */
+/** Overtaken on the way. A probe whose clock was set back is heard at once. */
 function isLate(one: Observation, before: Observation, fresh: boolean): boolean {
-  return fresh && before.status.checkedAtMs > one.status.checkedAtMs
+  const lateMs = before.status.checkedAtMs - one.status.checkedAtMs
+  return fresh && lateMs > 0 && lateMs <= LATE_MS_MAX
 }
 
 function sameFacts(a: Status, b: Status): boolean {
