@@ -1,5 +1,5 @@
 import { startMockBackend, type MockBackend, speakAnthropic } from '@signalbox/testing'
-import { apply, backend, base, chat, hello, useProxy } from './proxy-harness.ts'
+import { apply, backend, base, chat, codeOf, hello, useProxy } from './proxy-harness.ts'
 
 useProxy()
 
@@ -139,6 +139,14 @@ describe("a client of OpenAI's at a backend of Anthropic's", () => {
       error: { code: 'untranslatable', message: expect.stringContaining('n: ') },
     })
     expect(claude.requests).toHaveLength(0)
+  })
+
+  it('is refused arguments of a call that are nested too deeply to be written', async () => {
+    const args = `{"a":${'['.repeat(40_000)}${']'.repeat(40_000)}}`
+    const call = { id: 'c1', type: 'function', function: { name: 'add', arguments: args } }
+    const turn = { role: 'assistant', content: null, tool_calls: [call] }
+    const answer = await chat({ ...asked, messages: [...hello.messages, turn] })
+    expect([answer.status, await codeOf(answer)]).toEqual([400, 'untranslatable'])
   })
 
   it('is answered without that field where the policy is lenient, and told so', async () => {

@@ -2,6 +2,7 @@ import { type IncomingHttpHeaders } from 'node:http'
 import {
   type AnswerContext,
   type ChatCodec,
+  jsonOf,
   type StreamPart,
   type StreamReader,
   type StreamWriter,
@@ -161,7 +162,7 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
 
   #translate(status: number, text: string): string | undefined {
     const { from, to, context, requestId, counted } = this.#crossing
-    const body = parsed(text)
+    const body = jsonOf(text)
     if (status >= ERROR_STATUS_MIN) {
       return from.writeError(to.readError(status, body ?? text), requestId)
     }
@@ -176,12 +177,4 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
 function uncounted(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const { 'content-length': _length, 'content-encoding': _coding, ...rest } = headers
   return rest
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -229,14 +229,47 @@ export type Compact<Value> = {
   >
 }
 
+/** JSON.parse() reads what JSON.stringify() cannot write again: that runs out of stack. */
+export const DEPTH_MAX = 1_000
+
 /** The object in a text of JSON; undefined where it holds none. */
 export function parsedJson(text: string): Json | undefined {
+  const value = jsonOf(text)
+  return isJson(value) ? value : undefined
+}
+
+/** What a text of JSON says; undefined where it is none, or nested deeper than DEPTH_MAX. */
+export function jsonOf(text: string): unknown {
+  if (text.length > 2 * DEPTH_MAX && isDeep(text)) return undefined
   try {
-    const value: unknown = JSON.parse(text)
-    return isJson(value) ? value : undefined
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+const [QUOTE, BACKSLASH, LIST, LIST_END, OBJECT, OBJECT_END] = [34, 92, 91, 93, 123, 125]
+
+function isDeep(text: string): boolean {
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = stringEnd(text, at + 1)
+    else if (code === OBJECT || code === LIST) {
+      if (++depth > DEPTH_MAX) return true
+    } else if (code === OBJECT_END || code === LIST_END) depth--
+  }
+  return false
+}
+
+/** Where the quote stands that ends the string which begins here. */
+function stringEnd(text: string, from: number): number {
+  for (let at = text.indexOf('"', from); at >= 0; at = text.indexOf('"', at + 1)) {
+    let before = at
+    while (text.charCodeAt(before - 1) === BACKSLASH) before--
+    if ((at - before) % 2 === 0) return at
+  }
+  return text.length
 }
 
 /** A member of what a backend sent, where it has the type. */

@@ -103,7 +103,9 @@ class Blocks implements EventTaker {
         return this.#say({ tool_calls: [{ index: this.#calls++, id, name, arguments: '' }] })
       }
       default:
-        return [failedPart(`the backend sent a block of the type ${String(block['type'])}`)]
+        return [
+          failedPart(`the backend sent a block of the type ${stringIn(block, 'type') ?? 'none'}`),
+        ]
     }
   }
 

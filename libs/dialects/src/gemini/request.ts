@@ -26,6 +26,7 @@ export function writeRequest(
     const notes = new Notes(leniency)
     const fields = new Fields(chat, '', notes)
     const model = fields.need('model', fields.string('model'))
+    if (!model.isWellFormed()) refuse('model', 'has half a character')
     const stream = fields.boolean('stream') === true
     const { systemInstruction, contents } = writeContents(fields)
     const functions = fields.each('tools').map(writeTool)

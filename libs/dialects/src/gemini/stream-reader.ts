@@ -102,7 +102,7 @@ class Candidates implements EventTaker {
       } else {
         signature = signed ?? signature
         const text = stringIn(part, 'text') ?? ''
-        if ((part as Json)['thought'] === true) reasoning += text
+        if (isJson(part) && part['thought'] === true) reasoning += text
         else content += text
       }
     }

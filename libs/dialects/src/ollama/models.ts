@@ -1,5 +1,5 @@
 import { type ModelEntry } from '../dialect.ts'
-import { isoTime } from './time.ts'
+import { isoTime } from '../iso-time.ts'
 
 export { readModels } from '../openai/models.ts'
 

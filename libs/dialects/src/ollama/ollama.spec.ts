@@ -5,7 +5,7 @@ import { describeDialect } from '../dialect.contract.ts'
 import { joined } from '../hub-values.harness.ts'
 import { generate } from './generate.ts'
 import { ollama } from './index.ts'
-import { isoTime } from './time.ts'
+import { isoTime } from '../iso-time.ts'
 
 const line = (text: string, more = '"done":false') =>
   `{"model":"m","created_at":"2026-01-02T03:04:05.678Z","message":{"role":"assistant","content":${JSON.stringify(text)}},${more}}`

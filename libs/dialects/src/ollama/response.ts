@@ -25,7 +25,7 @@ import {
   translating,
 } from '../fields.ts'
 import { argumentsOf } from './read-messages.ts'
-import { isoTime } from './time.ts'
+import { isoTime } from '../iso-time.ts'
 
 /** It has `stop` and `length`; any other word of a server's says that it ended. */
 const FINISHES: Readonly<Record<string, FinishReason>> = {

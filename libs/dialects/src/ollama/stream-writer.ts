@@ -11,7 +11,7 @@ import { type StreamWriter } from '../codec.ts'
 import { compact, type Json, type Problem } from '../fields.ts'
 import { LINE_CHARACTERS_MAX } from '../lines.ts'
 import { writeCall, writeFinish, writeLogprobs, writeUsage } from './response.ts'
-import { isoTime } from './time.ts'
+import { isoTime } from '../iso-time.ts'
 
 /** What is said in one line. */
 export interface Said {

@@ -2,7 +2,7 @@ const [S_PER_DAY, S_PER_HOUR, S_PER_MINUTE] = [86_400, 3_600, 60]
 /** Days before 1970 since 0000-03-01 (years begin in March here), and of 400, 100, 4, 1 years. */
 const [EPOCH, DAYS_400, DAYS_100, DAYS_4, DAYS_1] = [719_468, 146_097, 36_524, 1_461, 365]
 
-/** `2026-02-03T04:05:06Z`, as Ollama writes when something was; seconds since 1970. */
+/** Seconds since 1970 as `2026-02-03T04:05:06Z`. */
 export function isoTime(atS: number): string {
   const days = Math.floor(atS / S_PER_DAY)
   const rest = atS - days * S_PER_DAY
