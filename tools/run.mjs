@@ -34,6 +34,7 @@ const commands = {
   bench,
   sim,
   chaos,
+  fuzz,
   signalbox,
   'nats-accounts': natsAccounts,
 }
@@ -77,6 +78,12 @@ async function sim(args) {
 async function chaos(args) {
   prepare()
   process.exitCode = await runNode([join(root, 'test/chaos/main.ts'), ...args], {})
+}
+
+/** Wrong bodies, answers and streams, one after the other: CONTRIBUTING.md. */
+async function fuzz(args) {
+  prepare()
+  process.exitCode = await runNode([join(root, 'test/fuzz/main.ts'), ...args], {})
 }
 
 /** The CLI, where the user is. Its stdout is the command's alone: what is made first goes to stderr. */

@@ -152,18 +152,23 @@ export function newHub(): void {
   hub = createHub({ clock: systemClock })
 }
 
+/** What useProxy() gives each test, for who is no test. */
+export async function openProxy(deps: Partial<ProxyDeps> = {}): Promise<void> {
+  folder = mkdtempSync(join(tmpdir(), 'signalbox-proxy-'))
+  hub = createHub({ clock: systemClock })
+  head = { lineage, epoch: 1, revision: 0, hash: GENESIS_HASH }
+  backend = await startMockBackend({ models: ['m1'] })
+  stops.push(() => backend.stop())
+  await start({}, deps)
+  await apply('backend', 'b1', { kind: 'openai-compatible', url: backend.url, models: ['m1'] })
+}
+
+export async function closeProxy(): Promise<void> {
+  for (const stop of stops.splice(0).reverse()) await stop()
+  rmSync(folder, { recursive: true, force: true })
+}
+
 export function useProxy(): void {
-  beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'signalbox-proxy-'))
-    hub = createHub({ clock: systemClock })
-    head = { lineage, epoch: 1, revision: 0, hash: GENESIS_HASH }
-    backend = await startMockBackend({ models: ['m1'] })
-    stops.push(() => backend.stop())
-    await start()
-    await apply('backend', 'b1', { kind: 'openai-compatible', url: backend.url, models: ['m1'] })
-  })
-  afterEach(async () => {
-    for (const stop of stops.splice(0).reverse()) await stop()
-    rmSync(folder, { recursive: true, force: true })
-  })
+  beforeEach(() => openProxy())
+  afterEach(closeProxy)
 }
