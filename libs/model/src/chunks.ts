@@ -114,13 +114,13 @@ function pieceOf(
   return { first, count: end - start, text: `[${texts.slice(start, end).join(',')}]` }
 }
 
-/** The resources of a chunk, as the present version writes them. */
+/** The resources of a chunk, as the present version writes them; of its text, or what it holds. */
 export function decodeChunk(
-  text: string,
+  text: string | readonly unknown[] | undefined,
   { resource, first, count }: Chunk,
   schema: number,
 ): Result<readonly Resource[], string> {
-  const list = parse(text)
+  const list = typeof text === 'string' ? parse(text) : text
   if (!Array.isArray(list) || list.length !== count) return err('not as many resources as it says')
   const resources = list as Resource[]
   if (resources[0]?.id !== first) return err('it begins with another id than it says')

@@ -20,6 +20,18 @@ export function withChanges<Value>(
   return copy
 }
 
+/** A map that takes a full layer in by itself, where a copy of it would be too large. */
+export interface Base<Value> extends ReadonlyMap<string, Value> {
+  /** With these changes (undefined: deleted), which leave it with so many members. */
+  absorb(layer: ReadonlyMap<string, Value | undefined>, size: number): Base<Value>
+  /** Keys under which it differs from another one; undefined where the two share nothing. */
+  changedFrom(other: ReadonlyMap<string, Value>): Iterable<string> | undefined
+}
+
+function isBase<Value>(map: ReadonlyMap<string, Value>): map is Base<Value> {
+  return 'absorb' in map && 'changedFrom' in map
+}
+
 /**
  * A map that shares what it does not change with the one it came from, so that a snapshot of a
  * million resources costs one write what it changes. Immutable: with() answers a new one. Reads see
@@ -46,6 +58,19 @@ export class LayeredMap<Value> implements ReadonlyMap<string, Value> {
     return map instanceof LayeredMap ? map : new LayeredMap(map, new Map(), map.size)
   }
 
+  /** What the changes lie over. */
+  get base(): ReadonlyMap<string, Value> {
+    return this.#base
+  }
+
+  /** Keys that may differ from an earlier map's; undefined where that is no ancestor. */
+  changedFrom(other: ReadonlyMap<string, Value>): ReadonlySet<string> | undefined {
+    const before = LayeredMap.of(other)
+    const [base, was] = [this.#base, before.#base]
+    const below = base === was ? [] : isBase(base) ? base.changedFrom(was) : undefined
+    return below && new Set([...below, ...before.#layer.keys(), ...this.#layer.keys()])
+  }
+
   /** The map with these members set, or deleted where the value is null. */
   with(changes: ReadonlyMap<string, Value | null>): LayeredMap<Value> {
     const layer = new Map(this.#layer)
@@ -59,7 +84,9 @@ export class LayeredMap<Value> implements ReadonlyMap<string, Value> {
     if (layer.size <= Math.min(LAYER_MAX, this.#base.size / 4)) {
       return new LayeredMap(this.#base, layer, size)
     }
-    const base = new Map(new LayeredMap(this.#base, layer, size))
+    const base = isBase(this.#base)
+      ? this.#base.absorb(layer, size)
+      : new Map(new LayeredMap(this.#base, layer, size))
     return new LayeredMap(base, new Map(), base.size)
   }
 
