@@ -33,7 +33,7 @@ export function compile(snapshot: Snapshot, discovered: Discovered, previous?: T
   compileImplicitRoutes(parts, { routes, reserved }, implicitPolicy)
   const models = listModels(routes, snapshot)
   const { clientAuth, bodyBytesMax = null, ...settings } = settingsOf(snapshot)
-  const keys = snapshot.keys === previous?.keysOf ? previous.keys : compileKeys(snapshot)
+  const keys = snapshot.keys === previous?.keysOf ? previous.keys : compileKeys(snapshot, previous)
   const table = {
     head: snapshot.head,
     routes,

@@ -1,50 +1,70 @@
-import { type Budget, isLimited, type KeySpec, type Limits, type Snapshot } from '@signalbox/model'
+import { type KeySpec, LayeredMap, PackedMap, type Resource, type Snapshot } from '@signalbox/model'
+import { endOf, keyTerms } from './key-digest.ts'
+import { KeyIndex } from './key-index.ts'
+import { type KeyTerms } from './key-rows.ts'
 import { type CompiledRoute } from './table.ts'
-import { utcSeconds } from './utc-seconds.ts'
 
 /** A client key as a proxy looks it up. */
-export interface CompiledKey {
+export interface CompiledKey extends KeyTerms {
   readonly id: string
   /** Seconds since the epoch at which it ends; Infinity: never. */
   readonly endsS: number
-  /** Null: every route. */
-  readonly routes: ReadonlySet<string> | null
-  /** Null: it has none. */
-  readonly limits: Limits | null
-  readonly budget: Budget | null
 }
 
 /** By the SHA-256 of the token, lower-case hex. */
-export type CompiledKeys = ReadonlyMap<string, CompiledKey>
+export interface CompiledKeys {
+  get(hash: string): CompiledKey | undefined
+  values(): Iterable<CompiledKey>
+}
 
-/** The keys that are enabled; during a rotation under both of their hashes. */
-export function compileKeys({ keys }: Snapshot): CompiledKeys {
-  const compiled = new Map<string, CompiledKey>()
-  for (const [id, { spec }] of keys) {
-    if (!spec.enabled) continue
-    const limits = isLimited(spec.limits) ? spec.limits : null
-    const key = {
-      id,
-      endsS: endOf(spec.expiresAt),
-      routes: routesOf(spec),
-      limits,
-      budget: spec.budget ?? null,
-    }
-    if (spec.previous) {
-      const endsS = Math.min(key.endsS, endOf(spec.previous.until))
-      compiled.set(spec.previous.hash, { ...key, endsS })
-    }
-    compiled.set(spec.hash, key)
+/** Keys that were compiled, and what from. */
+export interface FormerKeys {
+  readonly keys: CompiledKeys
+  readonly keysOf: Snapshot['keys']
+}
+
+/**
+ * The keys that are enabled; during a rotation under both of their hashes. Packed ones are looked
+ * up where they lie, and only what has changed since the former ones is compiled.
+ */
+export function compileKeys({ keys }: Snapshot, former?: FormerKeys): CompiledKeys {
+  const layered = LayeredMap.of(keys)
+  const { base } = layered
+  // What LayeredMap keeps of a snapshot's resources are resources.
+  const packed = base instanceof PackedMap ? base : undefined
+  const ids = packed && former?.keys instanceof KeyIndex && layered.changedFrom(former.keysOf)
+  if (ids && former.keys instanceof KeyIndex) return withKeys(former.keys, keys, ids)
+  const index = packed && KeyIndex.of(packed.pieces)
+  if (!packed || !index) return compileEach(keys)
+  const pristine = packed.pristine as ReadonlyMap<string, Resource> as Snapshot['keys']
+  return withKeys(index, keys, layered.changedFrom(pristine) ?? [])
+}
+
+function withKeys(index: KeyIndex, keys: Snapshot['keys'], ids: Iterable<string>): KeyIndex {
+  const changes = new Map<string, ReadonlyMap<string, CompiledKey>>()
+  for (const id of ids) {
+    const compiled = new Map<string, CompiledKey>()
+    const key = keys.get(id)
+    if (key) compileInto(compiled, id, key.spec)
+    changes.set(id, compiled)
   }
+  return changes.size === 0 ? index : index.with(changes)
+}
+
+function compileEach(keys: Snapshot['keys']): CompiledKeys {
+  const compiled = new Map<string, CompiledKey>()
+  for (const [id, { spec }] of keys) compileInto(compiled, id, spec)
   return compiled
 }
 
-function endOf(time: string | undefined): number {
-  return time === undefined ? Infinity : utcSeconds(time)
-}
-
-function routesOf({ routes }: KeySpec): ReadonlySet<string> | null {
-  return routes.includes('*') ? null : new Set(routes)
+function compileInto(compiled: Map<string, CompiledKey>, id: string, spec: KeySpec): void {
+  if (!spec.enabled) return
+  const key = { id, endsS: endOf(spec.expiresAt), ...keyTerms(spec) }
+  if (spec.previous) {
+    const endsS = Math.min(key.endsS, endOf(spec.previous.until))
+    compiled.set(spec.previous.hash, { ...key, endsS })
+  }
+  compiled.set(spec.hash, key)
 }
 
 /** The key of this hash, while it is good. */

@@ -59,7 +59,10 @@ export function breakerOf(
 }
 
 /** A backend whose attempts are counted. */
-export type Suspect = Required<Pick<LiveBackend, 'breaker' | 'models'>>
+export interface Suspect {
+  readonly breaker: Breaker
+  readonly models: ModelBreakers
+}
 
 /** For which of the two an attempt is a probing one. */
 export interface Probes {

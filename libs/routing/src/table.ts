@@ -128,9 +128,9 @@ export interface LiveBackend {
   /** False once a probe says `down`; `unknown` and `warming_up`: see eligible(). */
   eligible: boolean
   /** What requests have found out; where absent, nothing. */
-  breaker?: Breaker
+  breaker?: Breaker | undefined
   /** The same of each of its models that fails. */
-  models?: ModelBreakers
+  models?: ModelBreakers | undefined
   /** Peak EWMA of time to first byte, ms; meaningless while `samples` is 0. */
   ewmaMs: number
   ewmaAtMs: number
