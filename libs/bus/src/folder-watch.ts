@@ -2,7 +2,7 @@ import { type Log } from '@signalbox/host'
 import { type Head, type Manifest, type Snapshot } from '@signalbox/model'
 import { type SignedManifest } from './bus.ts'
 import { openManifest, type Trusts } from './manifest.ts'
-import { type ChunkSource, readSnapshot } from './read-snapshot.ts'
+import { type ChunkSource, type Digests, readSnapshot } from './read-snapshot.ts'
 import { type SnapshotSource } from './snapshot-folder.ts'
 
 /*
@@ -19,6 +19,7 @@ export interface FolderWatchOptions {
   readonly log: Log
   /** Chunks that need not be read from the folder again. */
   readonly near?: ChunkSource | undefined
+  readonly digests?: Digests | undefined
   /** What is here by now. */
   readonly mine: () => Head | null
   readonly offer: (snapshot: Snapshot) => void
@@ -74,9 +75,10 @@ export class FolderWatch {
   }
 
   async #read(manifest: Manifest): Promise<Snapshot | string> {
-    const { folder, near } = this.#options
+    const { folder, near, digests } = this.#options
     const here = { name: 'the folder', chunk: (hash: string) => folder.snapshotChunk(hash) }
-    const read = await readSnapshot(manifest, near ? [near, here] : [here])
+    const sources = near ? [near, here] : [here]
+    const read = await readSnapshot(manifest, { sources, digests })
     return read.ok ? read.value : read.error
   }
 

@@ -22,6 +22,7 @@ import { asksBus, step } from './follower.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { listeners } from './listeners.ts'
 import { type Trusts } from './manifest.ts'
+import { type Digests } from './read-snapshot.ts'
 import { type SnapshotSource } from './snapshot-folder.ts'
 import { takeSnapshot } from './take-snapshot.ts'
 
@@ -32,6 +33,8 @@ export interface FollowOptions {
   readonly folder?: SnapshotSource | undefined
   /** Whose snapshots are taken: manifestTrust(). */
   readonly trusts: Trusts
+  /** What is noted of packed resources while they are read. */
+  readonly digests?: Digests
   readonly clock: Clock
   /** In [0, 1): spreads the retries of a fleet. */
   readonly random: () => number
@@ -229,9 +232,9 @@ class Driver implements Following {
   }
 
   #watchOf(folder: SnapshotSource): FolderWatch {
-    const { trusts, log, disk } = this.#options
+    const { trusts, log, disk, digests } = this.#options
     return new FolderWatch({
-      ...{ folder, trusts, log, near: disk.chunks },
+      ...{ folder, trusts, log, near: disk.chunks, digests },
       mine: () => this.#follower.snapshot?.head ?? null,
       offer: (snapshot) => this.#take({ kind: 'offered', snapshot }),
     })
@@ -253,8 +256,8 @@ class Driver implements Following {
   }
 
   #takeSnapshot(): Promise<Snapshot | null> {
-    const { bus, disk, trusts, log } = this.#options
-    return takeSnapshot({ bus, trusts, log, near: disk.chunks })
+    const { bus, disk, trusts, log, digests } = this.#options
+    return takeSnapshot({ bus, trusts, log, near: disk.chunks, digests })
   }
 
   /** Decorrelated jitter: a fleet that failed together does not ask again together. */

@@ -29,7 +29,7 @@ export {
 } from './manifest.ts'
 export { noBus } from './no-bus.ts'
 export { packChunk } from './pack.ts'
-export { type ChunkSource, textOf } from './read-snapshot.ts'
+export { type ChunkSource, type Digests, textOf } from './read-snapshot.ts'
 export {
   openSnapshotFolder,
   readSnapshotFolder,

@@ -2,8 +2,7 @@ import { type Log } from '@signalbox/host'
 import { type Snapshot } from '@signalbox/model'
 import { type Bus, type SignedManifest } from './bus.ts'
 import { openManifest, type Trusts } from './manifest.ts'
-import { originate } from './origin.ts'
-import { type ChunkSource, readSnapshot } from './read-snapshot.ts'
+import { type ChunkSource, type Digests, readSnapshot } from './read-snapshot.ts'
 
 export interface Taking {
   readonly bus: Pick<Bus, 'latestManifest' | 'snapshotChunk'>
@@ -11,6 +10,7 @@ export interface Taking {
   readonly log: Log
   /** Looked at before the bus: what did not change is not fetched again. */
   readonly near?: ChunkSource | undefined
+  readonly digests?: Digests | undefined
 }
 
 /** Who publishes may have put a newer one in its place while it was read. */
@@ -39,15 +39,14 @@ export async function takeSnapshot(taking: Taking): Promise<Snapshot | null> {
 
 /** The snapshot; a sentence where it cannot be used. */
 async function readOne(
-  { bus, trusts, near }: Taking,
+  { bus, trusts, near, digests }: Taking,
   signed: SignedManifest,
 ): Promise<Snapshot | string> {
   const manifest = openManifest(signed, trusts)
   if (!manifest.ok) return manifest.error
   const onBus = { name: 'the bus', chunk: (hash: string) => bus.snapshotChunk(hash) }
   const sources = near ? [near, onBus] : [onBus]
-  const snapshot = await readSnapshot(manifest.value, sources)
+  const snapshot = await readSnapshot(manifest.value, { sources, digests })
   if (!snapshot.ok) return snapshot.error
-  originate(snapshot.value, { manifest: manifest.value, sources })
   return snapshot.value
 }
