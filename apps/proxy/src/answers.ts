@@ -11,7 +11,13 @@ import {
 } from '@signalbox/dialects'
 import { type Clock } from '@signalbox/host'
 import { type Failure, type Health } from '@signalbox/model'
-import { admits, breakerState, slowStartShare } from '@signalbox/routing'
+import {
+  admits,
+  breakerState,
+  openBreaker,
+  openModelBreakers,
+  slowStartShare,
+} from '@signalbox/routing'
 import { authenticate } from './authenticate.ts'
 import { type Configuration } from './configuration.ts'
 import { declaresBody, endUnread } from './end-unread.ts'
@@ -151,8 +157,11 @@ function dialectOf({ headers, url = '' }: IncomingMessage): Dialect {
   return dialectNamed(headers['anthropic-version'] === undefined ? 'openai' : 'anthropic')
 }
 
+/** Of a backend that no request has been to. */
+const UNTRIED = { breaker: openBreaker(), models: openModelBreakers() }
+
 /** What requests have found out about a backend, and what follows from it. */
-function breakerFacts({ breaker, models }: Live, nowMs: number) {
+function breakerFacts({ breaker = UNTRIED.breaker, models = UNTRIED.models }: Live, nowMs: number) {
   const state = breakerState(breaker, nowMs)
   return {
     state,
@@ -199,14 +208,17 @@ export function backendHealth(configuration: Configuration, nowMs: number): Back
     enabled: live.backend.spec.enabled,
     health: live.status?.health ?? 'unknown',
     eligible:
-      live.eligible && admits(live.breaker, nowMs) && live.backend.spec.enabled && !live.removed,
+      live.eligible &&
+      admits(live.breaker ?? UNTRIED.breaker, nowMs) &&
+      live.backend.spec.enabled &&
+      !live.removed,
     since: live.status ? new Date(live.status.sinceMs).toISOString() : null,
     probeLatencyMs: live.status?.latencyMs ?? null,
     firstByteMs: live.samples > 0 ? live.ewmaMs : null,
     error: live.status?.error ?? null,
     inFlight: live.inFlight,
     breaker: breakerFacts(live, nowMs),
-    pool: live.upstream.stats(),
+    pool: live.poolStats(),
     models: live.status?.models ?? null,
   }))
   return { revision: Number(configuration.current()?.revision ?? 0), backends }

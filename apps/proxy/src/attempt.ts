@@ -21,7 +21,7 @@ import { priceOf } from './cost.ts'
 import { Exchange } from './exchange.ts'
 import { type Run } from './hedge.ts'
 import { usedBy } from './limits.ts'
-import { type Live } from './live-backend.ts'
+import { type Live, suspectOf } from './live-backend.ts'
 import { ownedOf } from './owned/owned-answer.ts'
 import { ownHeaders } from './own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
@@ -78,7 +78,7 @@ export async function attempt(
   const spent = pipeline.limits.atBackend(live, attempted)
   const translation = translated.value
   const { model } = target
-  const probes = beginAttemptAt(live, model, pipeline.clock.monotonicMs())
+  const probes = beginAttemptAt(suspectOf(live), model, pipeline.clock.monotonicMs())
   const facts = { status: 0, begins: () => {} }
   if (probes !== NO_PROBES) {
     facts.begins = () => endProbe(pipeline, attempted, { live, probes, status: facts.status })
@@ -91,7 +91,7 @@ export async function attempt(
   spent?.(outcome.kind === 'failed' && !outcome.begun ? 0 : usedBy(passage))
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
-  const ejected = endAttemptAt(live, attempted.route.policy, {
+  const ejected = endAttemptAt(suspectOf(live), attempted.route.policy, {
     model,
     verdict: verdictOf(outcome, status),
     // One that was answered well has been counted when its answer began.
@@ -119,7 +119,7 @@ function endProbe(
 ): void {
   if (!answersWell(status)) return
   const ended = { model, verdict: 'good', probes, mayEject: () => false } as const
-  endAttemptAt(live, route.policy, { ...ended, nowMs: clock.monotonicMs() })
+  endAttemptAt(suspectOf(live), route.policy, { ...ended, nowMs: clock.monotonicMs() })
 }
 
 /** Whether so few of the route's targets are ejected for failures that one more may be. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type Following } from '@signalbox/bus'
-import { type Clock, type Log, openSealed } from '@signalbox/host'
+import { type Clock, type Log, openSealed, shedGarbage } from '@signalbox/host'
 import { type Load, type Nack, type Snapshot, type Status } from '@signalbox/model'
 import {
   compile,
@@ -11,21 +11,16 @@ import {
 } from '@signalbox/routing'
 import { type ProxyConfig } from './config.ts'
 import { FoundModels } from './found-models.ts'
-import {
-  type Binding,
-  createLive,
-  isLocked,
-  type Live,
-  observeStatus,
-  rebindLive,
-  refreshEligible,
-} from './live-backend.ts'
+import { type Binding, isLocked, Live, observeStatus, refreshEligible } from './live-backend.ts'
 import { type ModelAnswers, renderModels } from './models.ts'
 import { countingFor, type ReleaseCounting } from './release-counting.ts'
 import { type Seat } from './seat.ts'
 
 /** Early statuses that are kept at most. */
 const EARLY_MAX = 10_000
+
+/** With more resources, what reading them has left is more than what is kept of them. */
+const LARGE = 50_000
 
 /** What a request routes by: it takes one of these and keeps it to its end. */
 export interface Routing {
@@ -133,18 +128,19 @@ export class Configuration {
     this.#endStatus()
     await this.following.stop()
     await this.#found.saved()
-    await Promise.all([...this.#live.values()].map((live) => live.upstream.destroy()))
+    await Promise.all([...this.#live.values()].map((live) => live.openedUpstream?.destroy()))
   }
 
   /** Called when a request has left a backend: one that was removed goes with its last request. */
   reap(live: Live): void {
     if (!live.removed || live.inFlight > 0) return
     this.#live.delete(live.id)
-    live.upstream.close()
+    live.openedUpstream?.close()
     this.#options.onRemoved(live.id)
   }
 
   #apply(snapshot: Snapshot): readonly Nack[] {
+    const isFirst = this.#routing === undefined
     this.#snapshot = snapshot
     const { table, problems } = compile(snapshot, this.#found.byBackend, this.#routing?.table)
     const unopened: Nack[] = []
@@ -166,6 +162,7 @@ export class Configuration {
     this.#replayEarly()
     this.#wake()
     this.#options.onSwap(live)
+    if (isFirst && isLarge(snapshot)) shedGarbage()
     return [...problems.map((problem) => ({ revision, ...problem })), ...unopened]
   }
 
@@ -186,11 +183,11 @@ export class Configuration {
   #bind(binding: Binding): Live {
     const { backend, secret } = binding
     const before = this.#live.get(backend.id)
-    const live = before ?? createLive(binding)
+    const live = before ?? new Live(binding)
     // As with all that does not compile, the last good version stays.
     const keep = before && !before.locked && isLocked(backend, secret)
     if (keep) before.removed = false
-    else if (before) rebindLive(before, binding)
+    else if (before) before.rebind(binding)
     this.#live.set(backend.id, live)
     refreshEligible(live)
     return live
@@ -231,4 +228,8 @@ export class Configuration {
     if (modelsChanged && this.#snapshot) this.#apply(this.#snapshot)
     else if (firstSeen) this.#wake()
   }
+}
+
+function isLarge({ backends, keys }: Snapshot): boolean {
+  return backends.size + keys.size > LARGE
 }

@@ -15,29 +15,15 @@ import {
   type ModelBreakers,
   openBreaker,
   openModelBreakers,
+  type Suspect,
 } from '@signalbox/routing'
 import { Upstream } from './upstream.ts'
 
-/**
- * One backend inside this proxy. Survives table swaps; what a swap changes is replaced in place.
- */
-export interface Live extends LiveBackend {
-  backend: CompiledBackend
-  traits: KindTraits
-  upstream: Upstream
-  upstreamKey: string
-  /** Sent with every request of a dialect: what the kind wants, and the credential. */
-  headers: ReadonlyMap<DialectName, readonly HeaderPair[]>
-  /** Upstream path by the path that clients write, of what its kind serves natively. */
-  paths: ReadonlyMap<string, string>
-  status: Status | null
-  /** Revision at which the address was set: a status from before it speaks of another server. */
-  sinceRevision: number
-  breaker: Breaker
-  models: ModelBreakers
-  removed: boolean
-  /** Its credential does not open: without one it would only be refused. */
-  locked: boolean
+/** What is sent to a backend, and over which connections. */
+interface Way {
+  readonly upstream: Upstream
+  readonly headers: ReadonlyMap<DialectName, readonly HeaderPair[]>
+  readonly paths: ReadonlyMap<string, string>
 }
 
 export interface Binding {
@@ -48,61 +34,112 @@ export interface Binding {
   readonly network: NetworkSpec
 }
 
-export function createLive(binding: Binding): Live {
-  const { backend, secret, network } = binding
-  const { spec } = backend
-  const traits = kindTraits(spec.kind)
-  return {
-    id: backend.id,
-    inFlight: 0,
-    spentUntilMs: 0,
-    eligible: true,
-    ewmaMs: 0,
-    ewmaAtMs: 0,
-    samples: 0,
-    backend,
-    traits,
-    upstream: new Upstream(spec, network),
-    upstreamKey: upstreamKeyOf(binding),
-    headers: headersOf(traits, secret),
-    paths: pathsOf(spec, traits),
-    status: null,
-    sinceRevision: backend.revision,
-    breaker: openBreaker(),
-    models: openModelBreakers(),
-    removed: false,
-    locked: isLocked(backend, secret),
+const NOTHING_OPEN: ReturnType<Upstream['stats']> = { open: 0, idle: 0, pending: 0 }
+
+/**
+ * One backend inside this proxy. Survives table swaps; what a swap changes is replaced in place.
+ * Of a hundred thousand backends most are never picked here: what only a request needs is made by
+ * the first one.
+ */
+export class Live implements LiveBackend {
+  readonly id: string
+  inFlight = 0
+  spentUntilMs = 0
+  eligible = true
+  ewmaMs = 0
+  ewmaAtMs = 0
+  samples = 0
+  traits: KindTraits
+  status: Status | null = null
+  /** Revision at which the address was set: a status from before it speaks of another server. */
+  sinceRevision: number
+  /** Undefined until a request has found out something: see suspectOf(). */
+  breaker: Breaker | undefined = undefined
+  models: ModelBreakers | undefined = undefined
+  removed = false
+  /** Its credential does not open: without one it would only be refused. */
+  locked: boolean
+  backend: CompiledBackend
+  #secret: string | undefined
+  #network: NetworkSpec
+  #way: Way | undefined
+
+  constructor({ backend, secret, network }: Binding) {
+    this.id = backend.id
+    this.backend = backend
+    this.traits = kindTraits(backend.spec.kind)
+    this.sinceRevision = backend.revision
+    this.locked = isLocked(backend, secret)
+    this.#secret = secret
+    this.#network = network
   }
+
+  get upstream(): Upstream {
+    return this.#open().upstream
+  }
+
+  /** Where some request, or a call that warms it up, has already needed it. */
+  get openedUpstream(): Upstream | undefined {
+    return this.#way?.upstream
+  }
+
+  /** Sent with every request of a dialect: what the kind wants, and the credential. */
+  get headers(): Way['headers'] {
+    return this.#open().headers
+  }
+
+  /** Upstream path by the path that clients write, of what its kind serves natively. */
+  get paths(): Way['paths'] {
+    return this.#open().paths
+  }
+
+  poolStats(): ReturnType<Upstream['stats']> {
+    return this.#way?.upstream.stats() ?? NOTHING_OPEN
+  }
+
+  /** Takes over a new version of the backend. Connects anew where the old way does not fit it. */
+  rebind(binding: Binding): void {
+    const { backend, secret, network } = binding
+    const before = this.#binding()
+    const { spec } = before.backend
+    this.backend = backend
+    this.#secret = secret
+    this.#network = network
+    if (!backend.limits) this.spentUntilMs = 0
+    this.removed = false
+    this.locked = isLocked(backend, secret)
+    const same = spec === backend.spec && before.secret === secret && before.network === network
+    if (same || wayKeyOf(before) === wayKeyOf(binding)) return
+    this.traits = kindTraits(backend.spec.kind)
+    this.#way?.upstream.close()
+    this.#way = undefined
+    this.breaker = undefined
+    this.models = undefined
+    if (spec.url === backend.spec.url) return
+    this.status = null
+    this.sinceRevision = backend.revision
+    this.samples = 0
+  }
+
+  #binding(): Binding {
+    return { backend: this.backend, secret: this.#secret, network: this.#network }
+  }
+
+  #open(): Way {
+    return (this.#way ??= openWay(this.#binding(), this.traits))
+  }
+}
+
+/** What requests find out about a backend, from its first one on. */
+export function suspectOf(live: Live): Suspect {
+  live.breaker ??= openBreaker()
+  live.models ??= openModelBreakers()
+  return live as Live & Suspect
 }
 
 /** Whether the backend has a credential that did not open. */
 export function isLocked({ credential }: CompiledBackend, secret: string | undefined): boolean {
   return credential !== null && secret === undefined
-}
-
-/** Takes over a new version of the backend. Connects anew where the old way does not fit it. */
-export function rebindLive(live: Live, binding: Binding): void {
-  const { backend, secret, network } = binding
-  const before = live.backend.spec
-  const { spec } = backend
-  live.backend = backend
-  if (!backend.limits) live.spentUntilMs = 0
-  live.removed = false
-  live.locked = isLocked(backend, secret)
-  const key = upstreamKeyOf(binding)
-  if (key === live.upstreamKey) return
-  live.traits = kindTraits(spec.kind)
-  live.headers = headersOf(live.traits, secret)
-  live.paths = pathsOf(spec, live.traits)
-  live.upstreamKey = key
-  live.upstream.close()
-  live.upstream = new Upstream(spec, network)
-  live.breaker = openBreaker()
-  live.models = openModelBreakers()
-  if (before.url === spec.url) return
-  live.status = null
-  live.sinceRevision = backend.revision
-  live.samples = 0
 }
 
 /** Believes the probes, unless it speaks of an address that the backend no longer has. */
@@ -120,14 +157,20 @@ export function refreshEligible(live: Live): void {
   live.eligible = healthy && !live.locked
 }
 
-function upstreamKeyOf({ backend, secret, network }: Binding): string {
+/** What a way is made of: where it is the same, so is the way. */
+function wayKeyOf({ backend, secret, network }: Binding): string {
   const { kind, url, tls, http2, timeouts } = backend.spec
   const { connections, idleConnections } = backend.spec.limits
   const keeping = [connections, idleConnections, timeouts.idleConnectionMs]
   return JSON.stringify([kind, url, tls, http2, keeping, secret, network.allow])
 }
 
-function headersOf(traits: KindTraits, secret: string | undefined): Live['headers'] {
+function openWay({ backend: { spec }, secret, network }: Binding, traits: KindTraits): Way {
+  const headers = headersOf(traits, secret)
+  return { upstream: new Upstream(spec, network), headers, paths: pathsOf(spec, traits) }
+}
+
+function headersOf(traits: KindTraits, secret: string | undefined): Way['headers'] {
   const { native, dialect, fixedHeaders } = traits
   return new Map(
     [...native, dialect.name].map((name) => [
@@ -137,7 +180,7 @@ function headersOf(traits: KindTraits, secret: string | undefined): Live['header
   )
 }
 
-function pathsOf(spec: BackendSpec, { native }: KindTraits): ReadonlyMap<string, string> {
+function pathsOf(spec: BackendSpec, { native }: KindTraits): Way['paths'] {
   return new Map(
     OPERATIONS.filter(({ dialect }) => native.includes(dialect)).map((operation) => [
       operation.path,

@@ -122,9 +122,10 @@ export function registerGauges(
       registers,
       collect() {
         this.reset()
-        for (const { id, status, upstream, inFlight: busy } of configuration.backends()) {
+        for (const live of configuration.backends()) {
+          const { id, status, inFlight: busy } = live
           const health = HEALTH[status?.health ?? 'unknown']
-          this.set({ backend: id }, read({ health, busy, ...upstream.stats() }))
+          this.set({ backend: id }, read({ health, busy, ...live.poolStats() }))
         }
       },
     })

@@ -7,6 +7,8 @@ import { type Upstream } from './upstream.ts'
 
 /** Calls at once; the others wait. */
 const CALLS_MAX = 16
+/** Backends that wait for theirs. Of more than that each is left to its first request. */
+const WAITING_MAX = 1_000
 /** A backend that has not answered by then is left to its first request. */
 const CALL_MS_MAX = 5_000
 /** Of an answer that nobody reads. */
@@ -30,9 +32,11 @@ export interface PrewarmOptions {
 export class Prewarm {
   readonly #options: PrewarmOptions
   readonly #calls: Counter<'outcome'>
-  /** The connections that were warmed, or are about to be: new ones of a backend are others. */
+  /** The connections that were warmed: new ones of a backend are others. */
   readonly #seen = new WeakSet<Upstream>()
-  readonly #waiting: Live[] = []
+  readonly #waiting = new Set<Live>()
+  /** For whom there was no room. */
+  readonly #left = new WeakSet<Live>()
   readonly #under = new Set<Call>()
   #stopped = false
 
@@ -49,31 +53,38 @@ export class Prewarm {
   /** Called with all backends after each change. */
   look(all: Iterable<Live>): void {
     for (const live of all) {
-      if (this.#seen.has(live.upstream) || !isWanted(live)) continue
-      this.#seen.add(live.upstream)
-      this.#waiting.push(live)
+      if (this.#left.has(live) || this.#isWarm(live) || !isWanted(live)) continue
+      if (this.#waiting.size < WAITING_MAX) this.#waiting.add(live)
+      else this.#left.add(live)
     }
     this.#next()
   }
 
   stop(): void {
     this.#stopped = true
-    this.#waiting.length = 0
+    this.#waiting.clear()
     for (const call of this.#under) call.end('late')
   }
 
   #next(): void {
     while (!this.#stopped && this.#under.size < CALLS_MAX) {
-      const live = this.#waiting.shift()
+      const [live] = this.#waiting
       if (!live) return
+      this.#waiting.delete(live)
       // It may have changed while it waited.
-      if (isWanted(live)) this.#warm(live)
+      if (!this.#isWarm(live) && isWanted(live)) this.#warm(live)
     }
+  }
+
+  /** No way is made to find out: most backends of a large fleet have none yet. */
+  #isWarm({ openedUpstream }: Live): boolean {
+    return openedUpstream !== undefined && this.#seen.has(openedUpstream)
   }
 
   #warm(live: Live): void {
     const { clock, log } = this.#options
     const { upstream } = live
+    this.#seen.add(upstream)
     // Made now: while it waits for a connection the backend may get another address or credential.
     const sent = callOf(live)
     const call = new Call((outcome) => {

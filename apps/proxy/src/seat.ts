@@ -18,7 +18,7 @@ import {
   VERSION,
 } from '@signalbox/host'
 import { type Load, type Status } from '@signalbox/model'
-import { LOOK_MS, StatusBook } from '@signalbox/routing'
+import { keyDigester, LOOK_MS, StatusBook } from '@signalbox/routing'
 import { type BackendHealth } from './answers.ts'
 import { type ProxyConfig, PROXY_LISTEN } from './config.ts'
 import { registerFollowMetrics } from './follow-metrics.ts'
@@ -76,10 +76,11 @@ export function alone(config: ProxyConfig, deps: AloneDeps): Seat {
   const { metrics, clock } = deps
   return {
     follow: ({ onSnapshot, onStatus, load }) => {
-      const disk = openDiskCopy(diskFolder(config))
+      const digests = { key: keyDigester() }
+      const disk = openDiskCopy(diskFolder(config), digests)
       const trusts = manifestTrust(config)
       const identity = identityOf(config)
-      const following = follow({ ...deps, disk, load, onSnapshot, identity, trusts })
+      const following = follow({ ...deps, disk, load, onSnapshot, identity, trusts, digests })
       registerFollowMetrics(metrics, { following, clock })
       return { following, end: hearStatus(deps, onStatus) }
     },

@@ -22,6 +22,7 @@ export {
   sha256,
   unseal,
 } from './seal.ts'
+export * from './shed-garbage.ts'
 export * from './sign.ts'
 export * from './variables.ts'
 export * from './version.ts'
