@@ -26,7 +26,13 @@ const RULES: Readonly<Record<string, RoomRule>> = {
   'libs/control': { rooms: ['model'], packages: [] },
   'libs/routing': { rooms: ['model'], packages: [] },
   'libs/dialects': { rooms: ['model'], packages: [] },
-  'libs/host': { rooms: [], packages: ['pino', 'prom-client'] },
+  'libs/host': {
+    rooms: [],
+    packages: [
+      ...['pino', 'prom-client', '@opentelemetry/api', '@opentelemetry/sdk-trace'],
+      ...['@opentelemetry/resources', '@opentelemetry/exporter-trace-otlp-http'],
+    ],
+  },
   'libs/store': {
     rooms: ['model', 'host'],
     packages: ['pg', '@prisma/client', '@prisma/adapter-pg'],

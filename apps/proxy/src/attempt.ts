@@ -26,6 +26,7 @@ import { ownedOf } from './owned/owned-answer.ts'
 import { ownHeaders } from './own-headers.ts'
 import { type Asked, CLIENT_LEFT, type Passage, type Pipeline } from './passage.ts'
 import { withPrompts } from './prompts.ts'
+import { type AttemptTrace } from './request-trace.ts'
 import { type Translation, translationFor } from './translate.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
@@ -50,6 +51,8 @@ export interface Attempted extends Asked {
   readonly dismisses: (status: number) => boolean
   /** Where another attempt may be under way. */
   readonly run?: Run | undefined
+  /** What is traced of it. */
+  readonly span?: AttemptTrace | undefined
 }
 
 interface Chosen {
@@ -139,14 +142,14 @@ function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean 
 function exchange(
   { clock, wheel, metrics, exchanges, ids }: Pipeline,
   passage: Passage,
-  { live, routing, translation, asks, facts, run, ...asked }: Attempted & Chosen,
+  { live, routing, translation, asks, facts, run, span, ...asked }: Attempted & Chosen,
 ): Promise<Outcome> {
   const { response } = passage
   const { timeouts } = asked.route.policy
   const { upstream } = live
   // Made now: while it waits for a connection the backend may get another address or credential.
   const owns = passage.operation.owned ? ownedOf(ids, passage) : undefined
-  const sent = upstreamRequest(passage, { ...asked, live, translation, asks })
+  const sent = upstreamRequest(passage, { ...asked, live, translation, asks, span })
   return new Promise((resolve) => {
     const relay = new Exchange({
       dialect: dialectNamed(passage.operation.dialect),
@@ -160,13 +163,14 @@ function exchange(
       onFirstByte: (ms, status, retryAfter) => {
         facts.status = status
         facts.begins()
+        span?.firstByte(status)
         cancelFirstByte()
         const nowMs = clock.monotonicMs()
         passage.firstByteMs ??= nowMs - passage.startMs
         observeLatency(live, Math.max(ms, penaltyMs(status, retryAfter)), nowMs)
         metrics.firstByte(ms)
       },
-      onGap: metrics.gap,
+      ...{ onGap: metrics.gap, onConnected: span && (() => span.connected()) },
       dismisses: asked.dismisses,
       wins: run && ((status) => run.race.wins(run.lane, status)),
       finish: (ended) => {
@@ -193,8 +197,7 @@ function exchange(
     passage.exchange = relay
     if (run) Object.assign(run.lane, { relay, live, price: passage.price })
     exchanges.add(relay)
-    response.on('drain', resume)
-    response.on('close', onClose)
+    response.on('drain', resume).on('close', onClose)
     leaveQueue = upstream.enter(() => {
       cancelConnect = wheel.after(own.connectMs ?? timeouts.connectMs, () => relay.connectLate())
       cancelFirstByte = wheel.after(own.firstByteMs ?? timeouts.firstByteMs, () => {

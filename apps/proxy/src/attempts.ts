@@ -162,15 +162,17 @@ async function counted(
   if (!hedge) retries.made++
   const dismisses = (status: number) =>
     run?.race.passesOver(run.lane, status) === true || retries.dismisses(status)
-  const ended = await attempt(pipeline, passage, { ...trying, dismisses })
+  const live = routing.live[target.backend.index]
+  const span = live && passage.trace?.attempt(passage, live, target.model)
+  const ended = await attempt(pipeline, passage, { ...trying, dismisses, span })
   const outcome = run?.lane.outrun ? 'outrun' : labelOf(ended)
+  span?.end({ outcome, hedge })
   const durationMs = clock.monotonicMs() - startMs
   metrics.attempt({ backend, outcome, durationMs })
   const ms = toMicroseconds(durationMs)
   const what = hedge ? { ...under(trying.route, passage), hedge } : under(trying.route, passage)
   passage.attempted.push({ ...what, backend, outcome, ms, inputs })
   // Counted before: a removed backend takes its series with it.
-  const live = routing.live[target.backend.index]
   if (live) pipeline.configuration.reap(live)
   return ended
 }

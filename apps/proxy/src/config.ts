@@ -20,7 +20,9 @@ import {
   readFleet,
   readMasterKeys,
   readMetricsAccess,
+  readTracing,
   readVariable,
+  type TracingConfig,
   type Variable,
   wholeNumber,
 } from '@signalbox/host'
@@ -49,6 +51,8 @@ export interface ProxyConfig extends MasterKeys {
   readonly drainNoticeMs: number
   readonly drainDeadlineMs: number
   readonly metricsAccess: MetricsAccess
+  /** Where traces are sent; null: there are none. */
+  readonly tracing: TracingConfig | null
 }
 
 export const PROXY_LISTEN: Variable<readonly ListenAddress[]> = {
@@ -121,6 +125,7 @@ const DEFAULT_REDIS_ANSWER_MS = 25
 const DEFAULT_LAG_MS_MAX = 2_000
 const DEFAULT_DRAIN_NOTICE_MS = 1_000
 const DEFAULT_DRAIN_DEADLINE_MS = 30_000
+const SERVICE_NAME = 'signalbox-proxy'
 const ID_BYTES = 3
 const HOST_LENGTH_MAX = 48
 
@@ -143,6 +148,7 @@ export function readProxyConfig(env: Env): ProxyConfig {
     drainNoticeMs: readVariable(env, DRAIN_NOTICE) ?? DEFAULT_DRAIN_NOTICE_MS,
     drainDeadlineMs: readVariable(env, DRAIN_DEADLINE) ?? DEFAULT_DRAIN_DEADLINE_MS,
     metricsAccess: readMetricsAccess(env),
+    tracing: readTracing(env, SERVICE_NAME),
     id: readVariable(env, PROXY_ID) ?? keptId(dataDir),
   }
 }

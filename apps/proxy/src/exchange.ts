@@ -36,6 +36,8 @@ export interface ExchangeOptions extends Answering {
   /** Called once, with milliseconds since the start of the attempt. */
   readonly onFirstByte: (ms: number, status: number, retryAfter: string | undefined) => void
   readonly onGap: (ms: number) => void
+  /** It was given to a connection. */
+  readonly onConnected?: (() => void) | undefined
   /** Whether an answer of this status is not passed on, because another attempt follows. */
   readonly dismisses: (status: number) => boolean
   /** Whether this answer is the client's, where another attempt may have been quicker. */
@@ -114,6 +116,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
     this.#started = true
+    this.#options.onConnected?.()
     if (this.#aborted) controller.abort(this.#aborted)
   }
 

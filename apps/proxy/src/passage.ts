@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse } from 'node:http'
 import { type Operation } from '@signalbox/dialects'
-import { type Clock, type Log } from '@signalbox/host'
+import { type Clock, type Log, type Tracer } from '@signalbox/host'
 import {
   type AttemptRecord,
   type Failure,
@@ -33,6 +33,7 @@ import { type Overload } from './overload.ts'
 import { type OwnedIds } from './owned/owned-ids.ts'
 import { type Abortable } from './realtime/realtime.ts'
 import { type RecordingProxy } from './request-record.ts'
+import { type RequestTrace } from './request-trace.ts'
 import { type RetryBudgets } from './retry-budgets.ts'
 import { type TimerWheel } from './timer-wheel.ts'
 import { type Tokenizer } from './tokens/tokenizer.ts'
@@ -62,6 +63,8 @@ export interface Pipeline {
   readonly retryBudgets: RetryBudgets
   readonly hedges: Hedges
   readonly overload: Overload
+  /** Null: nothing is traced. */
+  readonly tracer: Tracer | null
   readonly answers: AnswerCache
   readonly limits: RequestLimits
   /** Attempts under way, for the drain. */
@@ -114,6 +117,8 @@ export interface Passage extends Accepted {
   limitHeaders: readonly string[]
   firstByteMs: number | null
   keepAlive?: KeepAlive | undefined
+  /** Absent: nothing is traced. */
+  readonly trace?: RequestTrace | undefined
   code: FailureCode | null
   /** `pathId` as its backend knows it. */
   ownId: string | undefined

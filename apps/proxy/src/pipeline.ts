@@ -10,6 +10,7 @@ import { keyOf, ownerIn, passToOwner, UNKNOWN_ID } from './owned/pass-to-owner.t
 import { type Accepted, type Passage, type Pipeline } from './passage.ts'
 import { readRequest } from './read-request.ts'
 import { outcomesOf, recordOf } from './request-record.ts'
+import { RequestTrace } from './request-trace.ts'
 import { guessTokens } from './tokens/guess.ts'
 
 const NO_HEADERS: readonly string[] = []
@@ -84,7 +85,7 @@ async function pass(pipeline: Pipeline, passage: Passage): Promise<Failure | und
   return served(pipeline, passage, { route: passage.route, ...asked, edits: named.edits })
 }
 
-function begin({ clock }: Pipeline, accepted: Accepted): Passage {
+function begin({ clock, tracer }: Pipeline, accepted: Accepted): Passage {
   return {
     ...accepted,
     startMs: clock.monotonicMs(),
@@ -109,6 +110,7 @@ function begin({ clock }: Pipeline, accepted: Accepted): Passage {
     limitHeaders: NO_HEADERS,
     firstByteMs: null,
     keepAlive: undefined,
+    trace: tracer ? new RequestTrace(tracer, clock, accepted) : undefined,
     code: null,
     fallback: null,
   }
@@ -182,6 +184,7 @@ function settle(pipeline: Pipeline, passage: Passage): void {
   passage.routing?.counting?.add({ status, code, firstByteMs: passage.firstByteMs })
   if (passage.tokens === TOKENS_UNKNOWN) passage.tokens = exchange?.tokens() ?? TOKENS_UNKNOWN
   limits.settle(passage)
+  passage.trace?.end(passage, status)
   const one = recordOf(passage, { proxy, status, durationMs })
   const guess = guessTokens(pipeline.tokenizer, passage)
   if (guess) void guess.then((tokens) => usage.add(limits.priced(passage, { ...one, tokens })))

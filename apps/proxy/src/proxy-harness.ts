@@ -104,6 +104,7 @@ export async function start(
     drainNoticeMs: 0,
     drainDeadlineMs: 5_000,
     metricsAccess: OPEN_METRICS,
+    tracing: null,
     ...more,
   }
   proxy = await startProxy(config, {

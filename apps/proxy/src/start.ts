@@ -36,6 +36,7 @@ import { handle } from './pipeline.ts'
 import { Prewarm } from './prewarm.ts'
 import { type Abortable, serveRealtime } from './realtime/realtime.ts'
 import { type RecordingProxy } from './request-record.ts'
+import { openProxyTracer } from './request-trace.ts'
 import { RetryBudgets } from './retry-budgets.ts'
 import { alone, type Seat } from './seat.ts'
 import { createTimerWheel } from './timer-wheel.ts'
@@ -79,6 +80,7 @@ export async function startDataPlane(
   seat: Seat,
 ): Promise<RunningProxy> {
   const { clock, random, log, metrics } = deps
+  const tracer = await openProxyTracer(config, metrics)
   const exchanges = new Bag<Abortable>()
   const state: State = { inFlight: 0, requests: 0, draining: false }
   const proxyMetrics = createProxyMetrics(metrics)
@@ -112,6 +114,7 @@ export async function startDataPlane(
     metrics: proxyMetrics,
     retryBudgets: new RetryBudgets(),
     hedges: new Hedges(),
+    tracer,
     overload: overloadOf({ config, clock, metrics }, seat.workers, () => state.inFlight),
     answers: answersOf({ config, clock, metrics, log }, seat.workers),
     limits,
@@ -136,6 +139,7 @@ export async function startDataPlane(
       const { overload, answers } = pipeline
       for (const one of [prewarm, overload, wheel, limits, accessLog, answers]) one.stop()
       await tokenizer.stop().then(() => usage.stop())
+      await tracer?.stop()
       await configuration.stop()
     },
   }

@@ -7,6 +7,7 @@ import { requestHeaders } from './headers.ts'
 import { type Live } from './live-backend.ts'
 import { type Asked, type Passage } from './passage.ts'
 import { nativePath } from './path-model.ts'
+import { type AttemptTrace } from './request-trace.ts'
 import { type Translation } from './translate.ts'
 
 /** Of a compressed stream nobody can see whether it came whole. */
@@ -17,11 +18,12 @@ export interface Sending extends Asked {
   readonly live: Live
   readonly translation: Translation | undefined
   readonly asks: AskedUsage | undefined
+  readonly span?: AttemptTrace | undefined
 }
 
 /** What one attempt sends. */
 export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.DispatchOptions {
-  const { route, scan, upload, target, live, translation } = sending
+  const { route, scan, upload, target, live, translation, span } = sending
   const { request, requestId, operation } = passage
   const path = translation?.path ?? nativePath(passage, { live, target })
   if (!path) throw new Error(`no path ${operation.path} at ${live.id}`)
@@ -32,7 +34,8 @@ export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.
     method: operation.method,
     path,
     body: bodyOf(passage, sending),
-    headers: requestHeaders(translation?.rawHeaders ?? request.rawHeaders, [
+    headers: requestHeaders(ofTrace(passage, translation?.rawHeaders ?? request.rawHeaders), [
+      ...(span ? [['traceparent', span.traceparent] as const] : []),
       ['x-request-id', requestId],
       ...(length === undefined ? [] : [['content-length', String(length)] as const]),
       ...(scan.stream || translation || operation.owned ? READABLE : []),
@@ -42,6 +45,13 @@ export function upstreamRequest(passage: Passage, sending: Sending): Dispatcher.
     headersTimeout: 0,
     bodyTimeout: idleMs ?? timeouts.idleMs,
   }
+}
+
+/** Where our trace is not the client's, what it says of its own is none of the backend's. */
+function ofTrace({ trace }: Passage, rawHeaders: readonly string[]): readonly string[] {
+  if (!trace?.isRoot) return rawHeaders
+  const isState = (at: number) => rawHeaders[at - (at % 2)]?.toLowerCase() === 'tracestate'
+  return rawHeaders.filter((_, at) => !isState(at))
 }
 
 function bodyOf(passage: Passage, sending: Sending): Buffer | null {

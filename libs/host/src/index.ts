@@ -24,5 +24,6 @@ export {
 } from './seal.ts'
 export * from './shed-garbage.ts'
 export * from './sign.ts'
+export * from './tracing.ts'
 export * from './variables.ts'
 export * from './version.ts'
