@@ -14,7 +14,7 @@ import {
   snapshotFrom,
   type Spec,
 } from '@signalbox/model'
-import { whileOpen, widens } from '@signalbox/control'
+import { whileOpen, widens, widensNetwork } from '@signalbox/control'
 import { compile } from '@signalbox/routing'
 import { type Check, type WriteRequest } from '@signalbox/store'
 
@@ -44,7 +44,7 @@ export function checksFor(intent: Pick<Intent, 'actor' | 'undoesAfter'>): readon
 /**
  * Whoever could make principals could make themselves an admin, by whatever call; and whoever could
  * say where a secret goes could have it sent to themselves: by widening it, or by bringing an older
- * value back to where a newer one goes.
+ * value back to where a newer one goes. Where backends may be binds those who write backends.
  */
 function notAllowed(
   drafts: readonly Draft[],
@@ -58,7 +58,7 @@ function notAllowed(
   if (drafts.some(({ resource }) => resource === 'principal')) {
     return refuse('forbidden', `the role ${role} may not change principals; needs admin`)
   }
-  const why = widens(drafts, now)
+  const why = widens(drafts, now) ?? widensNetwork(drafts, now)
   if (why === undefined) return undefined
   return refuse('forbidden', `${why}: the role ${role} may not do this; needs admin`)
 }

@@ -188,3 +188,19 @@ describe('a secret of the past', () => {
     expect((await back(made.json.revision, TOKENS.operator)).json.code).toBe('forbidden')
   })
 })
+
+it('where backends may be is widened by an admin alone, and narrowed by an operator too', async () => {
+  const { operator, admin } = TOKENS
+  const put = (allow: readonly string[], token: string) =>
+    api.call('PUT', 'settings/default', { body: { spec: { network: { allow } } }, token })
+  const metadata = { url: 'http://169.254.169.254' }
+  expect((await api.add('m', metadata, { token: operator })).json.code).toBe('address_not_allowed')
+  const own = await put(['public', 'private', 'loopback', '169.254.169.254'], operator)
+  expect([own.status, own.json.code]).toEqual([403, 'forbidden'])
+  const body = { settings: { default: { network: { allow: ['link-local'] } } } }
+  expect((await api.call('PUT', 'config', { body, token: operator })).json.code).toBe('forbidden')
+  expect((await put(['loopback'], operator)).status).toBe(201)
+  expect((await put(['loopback', '169.254.169.254'], operator)).json.code).toBe('forbidden')
+  expect((await put(['loopback', '169.254.169.254'], admin)).status).toBe(200)
+  expect((await api.add('m', metadata, { token: operator })).status).toBe(201)
+})

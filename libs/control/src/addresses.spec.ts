@@ -1,4 +1,5 @@
 import { type Command } from './command.ts'
+import { widensNetwork } from './addresses.ts'
 import { decide, decideAll } from './decide.ts'
 import { snapshotOf } from './snapshot-harness.ts'
 
@@ -73,5 +74,32 @@ describe('the address of a backend', () => {
     expect(refusal(narrow, patch('good', { url: 'https://api.test' }))).toBeUndefined()
     // One that was shut out before is no news.
     expect(refusal(settings('public', 'private', 'loopback', '8.8.8.8'))).toBeUndefined()
+  })
+})
+
+describe('settings that let backends be in more places', () => {
+  const now = snapshotOf({
+    settings: { default: { network: { allow: ['public', '10.0.0.0/8'] } } },
+  })
+  const why = (command: Command) => {
+    const decided = decide(command, now)
+    if (!decided.ok) throw new Error(JSON.stringify(decided.error))
+    return widensNetwork(decided.value, now)
+  }
+
+  it('are named, their removal too, which brings the standard back', () => {
+    expect(why(settings('public', 'link-local'))).toBe('backends may be in link-local')
+    expect(why(settings('public', '10.0.0.0/7'))).toBe('backends may be in 10.0.0.0/7')
+    const remove = { op: 'delete', resource: 'settings', id: 'default', ...none } as const
+    expect(why(remove)).toBe('backends may be in private')
+  })
+
+  it('are not those that let them be in fewer, or say something else', () => {
+    expect(why(settings('public'))).toBeUndefined()
+    const patched = { clientAuth: 'blocking' }
+    expect(
+      why({ op: 'patch', resource: 'settings', id: 'default', patch: patched, ...none }),
+    ).toBeUndefined()
+    expect(widensNetwork([], now)).toBeUndefined()
   })
 })

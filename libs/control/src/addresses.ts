@@ -5,9 +5,11 @@ import {
   refuse,
   SETTINGS_ID,
   type BackendSpec,
+  type Draft,
   type NetworkSpec,
   type Refusal,
   type SettingsSpec,
+  type Snapshot,
   type Spec,
 } from '@signalbox/model'
 import { allIn, specIn, storedIn, type View } from './view.ts'
@@ -39,6 +41,18 @@ export function shutOutProblem(view: View, spec: Spec | null): Refusal | undefin
     return refuse('address_not_allowed', `backend ${id}: ${problem}`, { errors })
   }
   return undefined
+}
+
+/**
+ * Why a change needs the role admin: it lets backends be where they might not be before. Whoever
+ * writes backends would otherwise be bound by nothing but their own word.
+ */
+export function widensNetwork(drafts: readonly Draft[], now: Snapshot): string | undefined {
+  const draft = drafts.find(({ resource }) => resource === 'settings')
+  if (!draft) return undefined
+  const before = networkOf(now.settings.get(SETTINGS_ID)?.spec ?? null)
+  const more = networkOf(draft.spec).allow.find((one) => !before.allow.includes(one))
+  return more === undefined ? undefined : `backends may be in ${more}`
 }
 
 function hostOf({ url }: BackendSpec): string {

@@ -1,3 +1,4 @@
+export { widensNetwork } from './addresses.ts'
 export { movedHead } from './at-head.ts'
 export * from './command.ts'
 export * from './config.ts'
