@@ -169,6 +169,7 @@ function build() {
     // Whether there is anything to make is what the stamp says: a cache from elsewhere is not asked.
     run(node(), [bin('nx'), 'run-many', '-t', 'build', '--skip-nx-cache'], { quiet: true, env })
     const made = [...APPS.map((app) => `${app}/main.js`), 'console/index.html']
+    run(node(), [join(root, 'tools/sbom.mjs')], { quiet: true })
     const missing = made.filter((path) => !existsSync(join(root, 'dist', path)))
     if (missing.length > 0) fail(`the build made no bundle of ${missing.join(', ')}`)
   })
