@@ -40,7 +40,8 @@ function drip(text: string, drop: string): Promise<string> {
   return new Promise((resolve) => {
     let got = ''
     const dripping = setInterval(() => socket.writable && socket.write(drop), 10)
-    socket.on('connect', () => socket.write(text)).on('error', () => {})
+    // At once: on a slow machine a drop may be due before the connection is there.
+    socket.on('error', () => {}).write(text)
     socket.setEncoding('utf8').on('data', (part) => (got += part))
     socket.on('close', () => {
       clearInterval(dripping)
