@@ -21,8 +21,11 @@ export interface Pair extends Sent {
 const PATHS = ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/moderations']
 /** Of these the first can be asked for streams. */
 const STREAMING = 2
-const SIZE_MAX = 1_048_576
-const PIECES_MAX = 64
+/** Of most, and of one in so many. */
+const SIZE_MAX = 65_536
+const LARGE_MAX = 1_048_576
+const LARGE_EVERY = 8
+const PIECES_MAX = 16
 const EVENT_BYTES = 900
 const STATUSES = [200, 200, 200, 200, 200, 200, 201, 400, 404, 422, 429, 500, 503]
 const TYPES = ['application/json', 'application/json; charset=utf-8', 'Application/JSON']
@@ -114,7 +117,8 @@ class Dice {
 
   /** As many by each order of magnitude. */
   size(): number {
-    return Math.floor(SIZE_MAX ** this.#random())
+    const max = this.below(LARGE_EVERY) === 0 ? LARGE_MAX : SIZE_MAX
+    return Math.floor(max ** this.#random())
   }
 
   text(bytes: number): string {
