@@ -278,6 +278,15 @@ export function stringIn(value: unknown, name: string): string | undefined {
   return typeof member === 'string' ? member : undefined
 }
 
+/** Of a name that a backend gave itself or its answer; a longer one stands in every event. */
+const NAME_CHARACTERS_MAX = 512
+
+/** An id or a model's name, where it is one that can be handed on. */
+export function nameIn(value: unknown, name: string): string | undefined {
+  const text = stringIn(value, name)
+  return text !== undefined && text.length <= NAME_CHARACTERS_MAX ? text : undefined
+}
+
 export function countIn(value: unknown, name: string): number {
   const member = isJson(value) ? value[name] : undefined
   return typeof member === 'number' && member >= 0 ? member : 0

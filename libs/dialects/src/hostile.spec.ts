@@ -1,5 +1,5 @@
 // What `npm run fuzz` found, by name: bodies that no honest client or server sends.
-import { readText } from './codec.contract.ts'
+import { readText, writeChunks } from './codec.contract.ts'
 import { DEPTH_MAX, jsonOf, parsedJson } from './fields.ts'
 import { dialectNamed } from './kinds.ts'
 
@@ -52,6 +52,15 @@ describe('a stream with members of other types', () => {
     const body = { candidates: [{ content: { parts: [null, 5, { text: 'a' }] } }] }
     const read = readText(dialectNamed('gemini').chat, `data: ${JSON.stringify(body)}\n\n`)
     expect(read.chunks[0]?.choices[0]?.delta.content).toBe('a')
+  })
+
+  it('is handed on under our own id, where its own is longer than any end that is looked for', () => {
+    const { chat, endsWell, tailBytes } = dialectNamed('gemini')
+    const candidates = [{ content: { parts: [{ text: 'a' }] }, finishReason: 'STOP', index: 0 }]
+    const body = { candidates, responseId: 'r'.repeat(tailBytes) }
+    const { chunks, whole } = readText(chat, `data: ${JSON.stringify(body)}\n\n`)
+    const text = new TextEncoder().encode(writeChunks(chat, chunks))
+    expect([whole, endsWell(text.slice(-tailBytes))]).toEqual([true, true])
   })
 
   it('fails at a block whose type is an object that is no text', () => {

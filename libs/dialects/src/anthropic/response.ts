@@ -18,6 +18,7 @@ import {
   parsedJson,
   type Problem,
   refuse,
+  nameIn,
   stringIn,
   translating,
 } from '../fields.ts'
@@ -76,9 +77,9 @@ export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAn
   return translating(() => {
     if (!isJson(body) || !Array.isArray(body['content'])) refuse('content', 'is missing')
     return compact({
-      id: stringIn(body, 'id') ?? context.id,
+      id: nameIn(body, 'id') ?? context.id,
       createdS: context.createdS,
-      model: stringIn(body, 'model') ?? context.model,
+      model: nameIn(body, 'model') ?? context.model,
       choices: [readChoice(body, body['content'])],
       usage: readUsage(body['usage']),
     })

@@ -6,7 +6,7 @@ import {
   type StreamPart,
   type StreamReader,
 } from '../codec.ts'
-import { compact, isJson, type Json, jsonIn, parsedJson, stringIn } from '../fields.ts'
+import { compact, isJson, type Json, jsonIn, parsedJson, nameIn, stringIn } from '../fields.ts'
 import { type SseEvent } from '../sse.ts'
 import { readError } from './errors.ts'
 import { readStopReason, readThought, readUsage } from './response.ts'
@@ -78,8 +78,8 @@ class Blocks implements EventTaker {
   }
 
   #start(message: Json): readonly StreamPart[] {
-    this.#id = stringIn(message, 'id') ?? this.#id
-    this.#model = stringIn(message, 'model') ?? this.#model
+    this.#id = nameIn(message, 'id') ?? this.#id
+    this.#model = nameIn(message, 'model') ?? this.#model
     this.#usage = jsonIn(message, 'usage') ?? {}
     return this.#say({ role: 'assistant', content: '' })
   }

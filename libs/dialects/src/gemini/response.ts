@@ -21,6 +21,7 @@ import {
   parsedJson,
   type Problem,
   refuse,
+  nameIn,
   stringIn,
   translating,
 } from '../fields.ts'
@@ -106,7 +107,7 @@ export function isBlocked(body: Json): boolean {
 export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAnswer, Problem> {
   return translating(() => {
     if (!isJson(body)) refuse('body', 'must be an object')
-    const id = stringIn(body, 'responseId') ?? context.id
+    const id = nameIn(body, 'responseId') ?? context.id
     const candidates = listIn(body, 'candidates')
     const blocked = candidates.length === 0 && isBlocked(body)
     if (candidates.length === 0 && !blocked) refuse('candidates', 'is missing')
@@ -118,7 +119,7 @@ export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAn
     return compact({
       id,
       createdS: context.createdS,
-      model: stringIn(body, 'modelVersion') ?? context.model,
+      model: nameIn(body, 'modelVersion') ?? context.model,
       choices: blocked ? [refused] : candidates.map((one, index) => readChoice(one, { index, id })),
       usage: readUsage(body['usageMetadata']),
     })

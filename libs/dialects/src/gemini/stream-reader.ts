@@ -7,7 +7,16 @@ import {
   type StreamPart,
   type StreamReader,
 } from '../codec.ts'
-import { compact, isJson, type Json, jsonIn, listIn, parsedJson, stringIn } from '../fields.ts'
+import {
+  compact,
+  isJson,
+  type Json,
+  jsonIn,
+  listIn,
+  parsedJson,
+  nameIn,
+  stringIn,
+} from '../fields.ts'
 import { type SseEvent } from '../sse.ts'
 import { readError } from './errors.ts'
 import { googleExtra } from './read-contents.ts'
@@ -49,7 +58,7 @@ class Candidates implements EventTaker {
       const status = typeof code === 'number' && code >= 400 ? code : STREAM_ERROR_STATUS
       return [{ kind: 'failed', error: readError(status, body) }]
     }
-    const id = stringIn(body, 'responseId') ?? this.#context.id
+    const id = nameIn(body, 'responseId') ?? this.#context.id
     const candidates = listIn(body, 'candidates').filter(isJson)
     const choices = candidates.map((candidate) => this.#candidate(candidate, id))
     if (candidates.length === 0 && isBlocked(body)) {
@@ -59,7 +68,7 @@ class Candidates implements EventTaker {
     const chunk = compact({
       id,
       createdS: this.#context.createdS,
-      model: stringIn(body, 'modelVersion') ?? this.#context.model,
+      model: nameIn(body, 'modelVersion') ?? this.#context.model,
       choices,
       usage: readUsage(body['usageMetadata']),
     })

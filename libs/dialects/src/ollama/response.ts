@@ -21,6 +21,7 @@ import {
   parsedJson,
   type Problem,
   refuse,
+  nameIn,
   stringIn,
   translating,
 } from '../fields.ts'
@@ -114,7 +115,7 @@ export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAn
     return compact({
       id: context.id,
       createdS: context.createdS,
-      model: stringIn(body, 'model') ?? context.model,
+      model: nameIn(body, 'model') ?? context.model,
       choices: [choice],
       usage: readUsage(body),
     })

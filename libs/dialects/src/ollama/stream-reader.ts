@@ -1,6 +1,6 @@
 import { type AnswerContext, type Delta } from '../chat.ts'
 import { failedPart, type StreamPart, type StreamReader } from '../codec.ts'
-import { compact, type Json, jsonIn, parsedJson, stringIn, translating } from '../fields.ts'
+import { compact, type Json, jsonIn, parsedJson, nameIn, stringIn, translating } from '../fields.ts'
 import { LineReader } from '../lines.ts'
 import { readError } from './errors.ts'
 import { readCalls, readFinish, readLogprobs, readUsage } from './response.ts'
@@ -82,7 +82,7 @@ class Lines implements StreamReader {
     })
     this.#begun = true
     const { id, createdS, model } = this.#context
-    const about = { id, createdS, model: stringIn(body, 'model') ?? model }
+    const about = { id, createdS, model: nameIn(body, 'model') ?? model }
     const usage = this.#done ? readUsage(body) : undefined
     return { kind: 'chunk', chunk: compact({ ...about, choices: [choice], usage }) }
   }

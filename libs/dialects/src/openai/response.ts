@@ -19,6 +19,7 @@ import {
   listIn,
   type Problem,
   refuse,
+  nameIn,
   stringIn,
   translating,
 } from '../fields.ts'
@@ -85,9 +86,9 @@ export function readAnswer(body: unknown, context: AnswerContext): Result<ChatAn
     if (!isJson(body) || !Array.isArray(body['choices'])) refuse('choices', 'is missing')
     const created = body['created']
     return compact({
-      id: stringIn(body, 'id') ?? context.id,
+      id: nameIn(body, 'id') ?? context.id,
       createdS: typeof created === 'number' ? created : context.createdS,
-      model: stringIn(body, 'model') ?? context.model,
+      model: nameIn(body, 'model') ?? context.model,
       choices: body['choices'].map(readChoice),
       usage: readUsage(body['usage']),
     })

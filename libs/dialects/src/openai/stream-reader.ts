@@ -6,7 +6,16 @@ import {
   type StreamPart,
   type StreamReader,
 } from '../codec.ts'
-import { compact, isJson, jsonIn, type Json, listIn, parsedJson, stringIn } from '../fields.ts'
+import {
+  compact,
+  isJson,
+  jsonIn,
+  type Json,
+  listIn,
+  parsedJson,
+  nameIn,
+  stringIn,
+} from '../fields.ts'
 import { type SseEvent } from '../sse.ts'
 import { readError } from './errors.ts'
 import {
@@ -59,9 +68,9 @@ class Chunks implements EventTaker {
     }
     const created = body['created']
     const chunk = compact({
-      id: stringIn(body, 'id') ?? this.#context.id,
+      id: nameIn(body, 'id') ?? this.#context.id,
       createdS: typeof created === 'number' ? created : this.#context.createdS,
-      model: stringIn(body, 'model') ?? this.#context.model,
+      model: nameIn(body, 'model') ?? this.#context.model,
       choices: listIn(body, 'choices')
         .filter(isJson)
         .map((choice) => this.#choice(choice)),
