@@ -73,6 +73,8 @@ it('answers that the client is at fault for, or that ask for patience, eject nob
 })
 
 describe('a backend of which one model fails', () => {
+  const EVENTS = { 'content-type': 'text/event-stream' }
+  const EVENT = 'data: {"choices":[]}\n\n'
   const to = (model: string) => ({
     tiers: [{ targets: [{ backend: 'b1', model }] }, SPARE],
   })
@@ -105,6 +107,20 @@ describe('a backend of which one model fails', () => {
     })
     const health = await facts('b1')
     expect(health?.breaker).toMatchObject({ models: [{ model: 'broken', state: 'open' }] })
+  })
+
+  it('is left alone for one whose streams begin well and always break off', async () => {
+    expect(await ask('well')).toEqual([200, 'b1'])
+    backend.answerWith((_request, response) => {
+      response.writeHead(200, EVENTS).write(EVENT, () => response.destroy())
+    })
+    const begin = async () => {
+      const answer = await chat({ ...hello, model: 'broken', stream: true })
+      await answer.text().catch(() => '')
+      return answer.headers.get('x-signalbox-backend')
+    }
+    for (let n = 0; n < 5; n++) expect(await begin()).toBe('b1')
+    expect(await begin()).toBe('b2')
   })
 })
 

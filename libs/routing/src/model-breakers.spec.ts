@@ -7,6 +7,7 @@ import {
   type Ejected,
   endAttemptAt,
   MODEL_BREAKERS_MAX,
+  NO_PROBES,
   openModelBreakers,
   type Suspect,
 } from './model-breakers.ts'
@@ -59,6 +60,14 @@ describe('a model that fails', () => {
       ...{ cause: 'failures', model: 'bad', untilMs: openMs + 2 * openMs },
     })
   })
+})
+
+it('a model that has failed and is not left alone is asked by no probing request', () => {
+  const one = open()
+  run(one, 'well', 'good')
+  run(one, 'bad', 'failure')
+  expect(one.models.byModel.has('bad')).toBe(true)
+  expect(beginAttemptAt(one, 'bad', 0)).toBe(NO_PROBES)
 })
 
 describe('a backend', () => {

@@ -71,12 +71,12 @@ export interface Probes {
 }
 export const NO_PROBES: Probes = { whole: false, own: false }
 
-/** An attempt begins; endAttemptAt() wants to know the answer. */
+/** An attempt begins; endAttemptAt() wants to know the answer: NO_PROBES itself for no probe. */
 export function beginAttemptAt({ breaker, models }: Suspect, model: string, nowMs: number): Probes {
   const whole = beginAttempt(breaker, nowMs)
-  const own = models.byModel.get(model)
-  if (own === undefined) return whole ? { whole, own: false } : NO_PROBES
-  return { whole, own: beginAttempt(own, nowMs) }
+  const ofModel = models.byModel.get(model)
+  const own = ofModel !== undefined && beginAttempt(ofModel, nowMs)
+  return whole || own ? { whole, own } : NO_PROBES
 }
 
 export interface EndedAt extends Omit<Ended, 'probes'> {
