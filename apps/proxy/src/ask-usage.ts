@@ -1,6 +1,6 @@
 // What a stream cost is asked for where its client did not, and kept from that client.
 import { type IncomingHttpHeaders } from 'node:http'
-import { type Operation, type UsageSieve } from '@signalbox/dialects'
+import { type Dialect, dialectNamed, type Operation, type UsageSieve } from '@signalbox/dialects'
 import { type Tokens } from '@signalbox/model'
 import type { Dispatcher } from 'undici'
 import { type Edit, memberFirst } from './body-splice.ts'
@@ -29,7 +29,9 @@ export function usageAskedOf(
   const edit = editOf(body, scan)
   if (!edit) return undefined
   const counted = (tokens: Tokens) => void (passage.tokens = tokens)
-  return { edit, into: (relay) => new UsageTaken(relay, usageSieve(), counted) }
+  const dialect = dialectNamed(passage.operation.dialect)
+  const taking = () => ({ sieve: usageSieve(), counted, dialect })
+  return { edit, into: (relay) => new UsageTaken(relay, taking()) }
 }
 
 function editOf(body: Buffer, { streamOptions }: Asked['scan']): Edit | undefined {
@@ -52,21 +54,25 @@ function parsed(text: string): unknown {
   }
 }
 
+interface Taking {
+  readonly sieve: UsageSieve
+  readonly counted: (tokens: Tokens) => void
+  readonly dialect: Dialect
+}
+
 /** Stands between the connection and the relay; what is no stream passes as it is. */
 class UsageTaken implements Dispatcher.DispatchHandler {
   readonly #relay: Dispatcher.DispatchHandler
   readonly #sieve: UsageSieve
   readonly #counted: (tokens: Tokens) => void
+  readonly #dialect: Dialect
   #sifts = false
 
-  constructor(
-    relay: Dispatcher.DispatchHandler,
-    sieve: UsageSieve,
-    counted: (tokens: Tokens) => void,
-  ) {
+  constructor(relay: Dispatcher.DispatchHandler, { sieve, counted, dialect }: Taking) {
     this.#relay = relay
     this.#sieve = sieve
     this.#counted = counted
+    this.#dialect = dialect
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
@@ -78,7 +84,7 @@ class UsageTaken implements Dispatcher.DispatchHandler {
     status: number,
     headers: IncomingHttpHeaders,
   ): void {
-    this.#sifts = isReadableStream(status, headers)
+    this.#sifts = isReadableStream(status, headers, this.#dialect)
     this.#relay.onResponseStart?.(controller, status, headers)
   }
 

@@ -131,7 +131,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     if (dismisses(status)) return this.#dismiss(status, one(headers['retry-after']))
     if (this.#options.wins?.(status) === false) return this.abort(LOST)
     this.#lastChunkMs = nowMs
-    this.#streams = isReadableStream(status, headers)
+    this.#streams = isReadableStream(status, headers, this.#options.dialect)
     this.#options.keepAlive?.stop()
     const waited = response.headersSent
     if (waited && !this.#streams) return this.#refuse(status, headers)

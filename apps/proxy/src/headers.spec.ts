@@ -70,6 +70,15 @@ describe('headers to the client', () => {
       ...['vary', 'b', 'vary', 'c'],
     ])
   })
+
+  it('hold nothing that Connection names, in one line or in several', () => {
+    for (const connection of ['keep-alive, Vary', ['keep-alive', 'Vary'], ['Vary, x-a', 'x-b']]) {
+      const target: string[] = []
+      const headers = { connection: connection as string, vary: 'a', 'content-type': 'b' }
+      addResponseHeaders(target, headers)
+      expect(target).toEqual(['content-type', 'b'])
+    }
+  })
 })
 
 describe('how long a client is told to wait', () => {

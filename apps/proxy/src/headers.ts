@@ -1,5 +1,5 @@
 import { type IncomingHttpHeaders } from 'node:http'
-import { type HeaderPair, STREAM_TYPES } from '@signalbox/dialects'
+import { type Dialect, type HeaderPair } from '@signalbox/dialects'
 
 /** Of the client's headers only these go upstream: no credential, no cookie, nothing hop-by-hop. */
 const REQUEST_ALLOWED = new Set([
@@ -71,9 +71,12 @@ function hopsIn(rawHeaders: readonly string[]): ReadonlySet<string> | undefined 
 }
 
 /** Undefined where it names none, as nearly always. */
-function hopsOf(connection: string | undefined): ReadonlySet<string> | undefined {
-  if (connection === undefined || PLAIN.has(connection)) return undefined
-  return new Set(connection.split(',').map((one) => one.trim().toLowerCase()))
+function hopsOf(connection: string | string[] | undefined): ReadonlySet<string> | undefined {
+  if (connection === undefined) return undefined
+  // A list in lines of its own is the same list.
+  const list = typeof connection === 'string' ? connection : connection.join(',')
+  if (PLAIN.has(list)) return undefined
+  return new Set(list.split(',').map((one) => one.trim().toLowerCase()))
 }
 
 /** Copies what the client may see of an answer's headers behind `target`. */
@@ -102,10 +105,16 @@ export function saneRequestId(given: string | string[] | undefined): string | un
   return VISIBLE.test(given) ? given : undefined
 }
 
-/** Events or lines in clear: of compressed ones the end is not seen, and none may be added. */
-export function isReadableStream(status: number, headers: IncomingHttpHeaders): boolean {
+/**
+ * A stream as this dialect has them, in clear: of a compressed one the end is not seen, and nothing
+ * may be added. What another dialect streams in, a file of lines say, is an answer like any other.
+ */
+export function isReadableStream(
+  status: number,
+  headers: IncomingHttpHeaders,
+  { chat: { streamType } }: Pick<Dialect, 'chat'>,
+): boolean {
   const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
-  const lower = type.toLowerCase()
-  const isEvents = STREAM_TYPES.some((one) => lower.startsWith(one))
+  const isEvents = type.toLowerCase().startsWith(streamType)
   return status === 200 && isEvents && encoding.toLowerCase() === 'identity'
 }

@@ -2,7 +2,18 @@
 import { connect } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { eventually, startMockBackend } from '@signalbox/testing'
-import { apply, backend, base, chat, codeOf, hello, raw, useProxy } from './proxy-harness.ts'
+import { OwnedIds } from './owned/owned-ids.ts'
+import {
+  apply,
+  backend,
+  base,
+  chat,
+  codeOf,
+  hello,
+  masterKey,
+  raw,
+  useProxy,
+} from './proxy-harness.ts'
 
 useProxy()
 
@@ -84,6 +95,30 @@ describe('an answer', () => {
     const answer = await chat(hello)
     expect([answer.status, await codeOf(answer)]).toEqual([502, 'upstream_failed'])
     expect((await chat(hello)).status).toBe(200)
+  })
+
+  it('that is a file of lines passes byte for byte, and is no stream', async () => {
+    const lines = '{"custom_id":"a"}\n{"custom_id":"b"}'
+    backend.answerWith((_, response) => {
+      const headers = { 'content-type': 'application/x-ndjson', 'content-length': lines.length }
+      response.writeHead(200, headers).end(lines)
+    })
+    const id = new OwnedIds({ masterKey }).tag({ backend: 'b1', id: 'file-a' }, '')
+    const answer = await fetch(`${base}/v1/files/${id}/content`)
+    expect(answer.headers.get('content-length')).toBe(String(lines.length))
+    expect(await answer.text()).toBe(lines)
+  })
+
+  it('says what is for one connection alone in one line or in two', async () => {
+    backend.answerWith((_, response) => {
+      const type = ['content-type', 'application/json']
+      const connection = ['connection', 'keep-alive', 'connection', 'openai-x', 'openai-x', '1']
+      response.writeHead(200, [...type, ...connection, 'openai-y', '2']).end('{}')
+    })
+    const answer = await chat(hello)
+    expect([answer.status, await answer.text()]).toEqual([200, '{}'])
+    expect(answer.headers.get('openai-x')).toBeNull()
+    expect(answer.headers.get('openai-y')).toBe('2')
   })
 
   it('never redirects us', async () => {

@@ -126,8 +126,3 @@ export const ENTRY_PATHS: readonly string[] = [
 export const FIXED: ReadonlyMap<string, string> = new Map(
   DIALECTS.flatMap(({ fixed }) => Object.entries(fixed ?? {})),
 )
-
-/** Content-types of the streams of all dialects. */
-export const STREAM_TYPES: readonly string[] = [
-  ...new Set(DIALECTS.map(({ chat }) => chat.streamType)),
-]

@@ -1,4 +1,5 @@
 import { type IncomingHttpHeaders } from 'node:http'
+import { type Dialect, dialectNamed } from '@signalbox/dialects'
 import type { Dispatcher } from 'undici'
 import { isReadableStream } from '../headers.ts'
 import { type Passage } from '../passage.ts'
@@ -10,10 +11,16 @@ const EMPTY = Buffer.alloc(0)
 const LF = 0x0a
 
 /** A handler that tags what this attempt's backend answers. */
-export function ownedOf(ids: OwnedIds, { live, key }: Passage) {
+export function ownedOf(ids: OwnedIds, { live, key, operation }: Passage) {
   const backend = live?.id ?? ''
   const tagAll = (text: string) => ids.tagAll(text, backend, key?.id ?? '')
-  return { into: (relay: Dispatcher.DispatchHandler) => new OwnedAnswer(relay, tagAll) }
+  const rules = { tagAll, dialect: dialectNamed(operation.dialect) }
+  return { into: (relay: Dispatcher.DispatchHandler) => new OwnedAnswer(relay, rules) }
+}
+
+interface Rules {
+  readonly tagAll: (text: string) => string
+  readonly dialect: Dialect
 }
 
 /**
@@ -22,15 +29,15 @@ export function ownedOf(ids: OwnedIds, { live, key }: Passage) {
  */
 class OwnedAnswer implements Dispatcher.DispatchHandler {
   readonly #relay: Dispatcher.DispatchHandler
-  readonly #tagAll: (text: string) => string
+  readonly #rules: Rules
   #held: Buffer[] = []
   #bytes = 0
   #form: 'json' | 'events' | 'other' = 'other'
   #head: { readonly status: number; readonly headers: IncomingHttpHeaders } | undefined
 
-  constructor(relay: Dispatcher.DispatchHandler, tagAll: (text: string) => string) {
+  constructor(relay: Dispatcher.DispatchHandler, rules: Rules) {
     this.#relay = relay
-    this.#tagAll = tagAll
+    this.#rules = rules
   }
 
   onRequestStart(controller: Dispatcher.DispatchController, context: unknown): void {
@@ -45,7 +52,7 @@ class OwnedAnswer implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
     const isClear = status === 200 && encoding.toLowerCase() === 'identity'
-    if (isReadableStream(status, headers)) this.#form = 'events'
+    if (isReadableStream(status, headers, this.#rules.dialect)) this.#form = 'events'
     else if (isClear && type.toLowerCase().startsWith('application/json')) this.#form = 'json'
     if (this.#form === 'json') this.#head = { status, headers }
     else this.#relay.onResponseStart?.(controller, status, headers)
@@ -62,7 +69,7 @@ class OwnedAnswer implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders): void {
     if (this.#form === 'events') this.#pass(controller, 0)
     if (this.#head) {
-      const body = Buffer.from(this.#tagAll(Buffer.concat(this.#held).toString()))
+      const body = Buffer.from(this.#rules.tagAll(Buffer.concat(this.#held).toString()))
       const headers = { ...this.#head.headers, 'content-length': String(body.length) }
       this.#relay.onResponseStart?.(controller, this.#head.status, headers)
       this.#relay.onResponseData?.(controller, body)
@@ -82,7 +89,7 @@ class OwnedAnswer implements Dispatcher.DispatchHandler {
     const whole = all.subarray(0, all.length - rest)
     this.#held = rest > 0 ? [all.subarray(all.length - rest)] : []
     this.#bytes = rest
-    this.#relay.onResponseData?.(controller, Buffer.from(this.#tagAll(whole.toString())))
+    this.#relay.onResponseData?.(controller, Buffer.from(this.#rules.tagAll(whole.toString())))
   }
 
   #giveUp(controller: Dispatcher.DispatchController): void {
