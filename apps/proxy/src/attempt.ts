@@ -6,6 +6,7 @@ import {
   beginAttemptAt,
   breakerOf,
   type CompiledTarget,
+  type Ejectable,
   endAttemptAt,
   NO_PROBES,
   observeLatency,
@@ -13,6 +14,7 @@ import {
   PENALTY_MS,
   penaltyMs,
   type Probes,
+  type Suspect,
   verdictOf,
 } from '@signalbox/routing'
 import { type AskedUsage, usageAskedOf } from './ask-usage.ts'
@@ -81,10 +83,12 @@ export async function attempt(
   const spent = pipeline.limits.atBackend(live, attempted)
   const translation = translated.value
   const { model } = target
-  const probes = beginAttemptAt(suspectOf(live), model, pipeline.clock.monotonicMs())
+  // Its own to the end: a backend that gets another address gets other breakers.
+  const suspect = suspectOf(live)
+  const probes = beginAttemptAt(suspect, model, pipeline.clock.monotonicMs())
   const facts = { status: 0, begins: () => {} }
   if (probes !== NO_PROBES) {
-    facts.begins = () => endProbe(pipeline, attempted, { live, probes, status: facts.status })
+    facts.begins = () => endProbe(pipeline, attempted, { suspect, probes, status: facts.status })
   }
   const asks = translation ? undefined : usageAskedOf(passage, { ...attempted, live })
   const outcome = await exchange(pipeline, passage, {
@@ -94,15 +98,15 @@ export async function attempt(
   spent?.(outcome.kind === 'failed' && !outcome.begun ? 0 : usedBy(passage))
   const status = outcome.kind === 'failed' ? (outcome.status ?? 0) : facts.status
   const nowMs = pipeline.clock.monotonicMs()
-  const ejected = endAttemptAt(suspectOf(live), attempted.route.policy, {
+  const ejected = endAttemptAt(suspect, attempted.route.policy, {
     model,
     verdict: verdictOf(outcome, status),
     // One that was answered well has been counted when its answer began.
     probes: answersWell(facts.status) ? NO_PROBES : probes,
     nowMs,
-    mayEject: () => mayEjectOneMore(attempted, nowMs),
+    mayEject: (what) => mayEjectOneMore(attempted, what, nowMs),
   })
-  if (ejected) pipeline.configuration.ejected(live, ejected)
+  if (ejected && live.breaker === suspect.breaker) pipeline.configuration.ejected(live, ejected)
   const failedThere = outcome.kind === 'failed' && outcome.failure.source === 'upstream'
   if (failedThere) observeLatency(live, PENALTY_MS, pipeline.clock.monotonicMs())
   return outcome
@@ -110,32 +114,43 @@ export async function attempt(
 
 const PERCENT = 100
 
+interface Probing {
+  readonly suspect: Suspect
+  readonly probes: Probes
+  readonly status: number
+}
+
 /** A probing request is answered once its answer begins: a stream may go on for ten minutes. */
 function endProbe(
   { clock }: Pipeline,
   { route, target: { model } }: Attempted,
-  {
-    live,
-    probes,
-    status,
-  }: { readonly live: Live; readonly probes: Probes; readonly status: number },
+  { suspect, probes, status }: Probing,
 ): void {
   if (!answersWell(status)) return
   const ended = { model, verdict: 'good', probes, mayEject: () => false } as const
-  endAttemptAt(suspectOf(live), route.policy, { ...ended, nowMs: clock.monotonicMs() })
+  endAttemptAt(suspect, route.policy, { ...ended, nowMs: clock.monotonicMs() })
 }
 
-/** Whether so few of the route's targets are ejected for failures that one more may be. */
-function mayEjectOneMore({ route, routing }: Attempted, nowMs: number): boolean {
-  const targets = route.tiers.flatMap((tier) => tier.targets)
-  const all = new Map(targets.map((target) => [target.backend, target]))
-  let ejected = 0
-  for (const [{ index }, target] of all) {
-    const live = routing.live[index]
-    const breaker = live && breakerOf(target, live, nowMs)
-    if (breaker?.cause === 'failures' && !admits(breaker, nowMs)) ejected += 1
+/**
+ * Whether so few of the route's backends, or of its models at backends, are ejected for failures
+ * that this one may be. A backend is where all that the route asks it for is.
+ */
+function mayEjectOneMore({ route, routing, target }: Attempted, what: Ejectable, nowMs: number) {
+  const nameOf = ({ backend, model }: CompiledTarget) =>
+    what === 'model' ? `${backend.id} ${model}` : backend.id
+  const isEjected = (one: CompiledTarget) => {
+    const live = routing.live[one.backend.index]
+    const breaker = live && breakerOf(one, live, nowMs)
+    return breaker?.cause === 'failures' && !admits(breaker, nowMs)
   }
-  return (ejected + 1) * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax
+  const all = new Map<string, boolean>()
+  for (const one of route.tiers.flatMap(({ targets }) => targets)) {
+    const name = nameOf(one)
+    all.set(name, all.get(name) !== false && isEjected(one))
+  }
+  all.set(nameOf(target), true)
+  const ejected = [...all.values()].filter(Boolean).length
+  return ejected * PERCENT <= all.size * route.policy.breaker.ejectedPercentMax
 }
 
 /** Sends the request and relays what comes back, within the policy's times. */

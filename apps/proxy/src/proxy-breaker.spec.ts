@@ -1,4 +1,5 @@
 // What requests find out about backends, over real sockets.
+import { type ServerResponse } from 'node:http'
 import { eventually, type MockBackend, startMockBackend } from '@signalbox/testing'
 import { apply, backend, base, chat, hello, useProxy } from './proxy-harness.ts'
 
@@ -121,6 +122,33 @@ describe('a backend of which one model fails', () => {
     }
     for (let n = 0; n < 5; n++) expect(await begin()).toBe('b1')
     expect(await begin()).toBe('b2')
+  })
+
+  it('is not charged at its new address with what began at the old one', async () => {
+    const held: ServerResponse[] = []
+    backend.answerWith((_request, response) => {
+      response.writeHead(200, EVENTS).write(EVENT)
+      held.push(response)
+    })
+    const begin = () => chat({ ...hello, model: 'broken', stream: true })
+    const begun = await Promise.all(Array.from({ length: 6 }, begin))
+    expect(begun.map(({ status }) => status)).toEqual(begun.map(() => 200))
+    await apply('backend', 'b1', { kind: 'vllm', url: other.url, models: ['m1'] })
+    for (const response of held) response.destroy()
+    for (const answer of begun) await expect(answer.text()).rejects.toThrow()
+    expect(await facts('b1')).toMatchObject({ breaker: { state: 'closed', failures: 0 } })
+    const metrics = await (await fetch(`${base}/metrics`)).text()
+    expect(metrics).not.toContain('signalbox_ejections_total{backend="b1"')
+  })
+
+  it('is left alone for it where the route has no other backend, but another model', async () => {
+    const targets = ['broken', 'well'].map((model) => ({ backend: 'b1', model }))
+    await apply('route', 'both', { tiers: [{ targets }] })
+    await ask('well')
+    const all = []
+    for (let n = 0; n < 20; n++) all.push((await ask('both'))[0])
+    expect(all.filter((status) => status === 500)).toHaveLength(5)
+    expect(all.slice(-9)).toEqual(new Array(9).fill(200))
   })
 })
 

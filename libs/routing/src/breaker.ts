@@ -158,7 +158,12 @@ function causeOf(verdict: Verdict): EjectionCause {
   return verdict === 'connect' ? 'connect' : 'failures'
 }
 
-function count(breaker: Breaker, policy: BreakerPolicy, { verdict, nowMs }: Ended): void {
+/** Notes what an attempt at a closed one has said; endAttempt() does where more may come of it. */
+export function count(
+  breaker: Breaker,
+  policy: BreakerPolicy,
+  { verdict, nowMs }: Pick<Ended, 'verdict' | 'nowMs'>,
+): void {
   if (nowMs - breaker.windowMs >= policy.windowMs) {
     breaker.windowMs = nowMs
     breaker.windowCount = 0

@@ -70,6 +70,16 @@ it('a model that has failed and is not left alone is asked by no probing request
   expect(beginAttemptAt(one, 'bad', 0)).toBe(NO_PROBES)
 })
 
+it('an answer where nothing fails is counted, and asks nobody what may be ejected', () => {
+  const one = open()
+  const mayEject = () => {
+    throw new Error('asked')
+  }
+  const ended = { model: 'm', verdict: 'good', probes: NO_PROBES, nowMs: 0, mayEject } as const
+  for (let n = 0; n < 3; n++) expect(endAttemptAt(one, policy, ended)).toBeUndefined()
+  expect(one.breaker).toMatchObject({ windowCount: 3, windowFailed: 0 })
+})
+
 describe('a backend', () => {
   it('is ejected where two models fail and none is answered in between', () => {
     const one = open()

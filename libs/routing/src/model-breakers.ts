@@ -3,6 +3,7 @@ import {
   admits,
   beginAttempt,
   type Breaker,
+  count,
   type EjectionCause,
   endAttempt,
   type Ended,
@@ -79,9 +80,14 @@ export function beginAttemptAt({ breaker, models }: Suspect, model: string, nowM
   return whole || own ? { whole, own } : NO_PROBES
 }
 
-export interface EndedAt extends Omit<Ended, 'probes'> {
+/** What may be ejected: one model at a backend, or the whole of it. */
+export type Ejectable = 'model' | 'backend'
+
+export interface EndedAt extends Omit<Ended, 'probes' | 'mayEject'> {
   readonly model: string
   readonly probes: Probes
+  /** Whether one more of the route's may be ejected for failures. */
+  readonly mayEject: (what: Ejectable) => boolean
 }
 
 /** What is left alone from now on, and why; `model`: that one alone, else the whole backend. */
@@ -95,23 +101,29 @@ export interface Ejected {
 export function endAttemptAt(
   { breaker, models }: Suspect,
   policy: PolicySpec,
-  { model, probes, ...ended }: EndedAt,
+  ended: EndedAt,
 ): Ejected | undefined {
-  note(models, model, ended.verdict)
+  const { model, verdict, probes, nowMs } = ended
+  note(models, model, verdict)
+  // As nearly always, and then it has to cost nothing.
+  const isQuiet = verdict === 'good' && probes === NO_PROBES && models.byModel.size === 0
+  if (isQuiet && !breaker.open) return void count(breaker, policy.breaker, ended)
   const own = breakerFor(models, model, ended)
-  const ofModel = own && endOwn(own, policy, { ...ended, probes: probes.own })
-  if (own && isWell(own, ended.nowMs)) models.byModel.delete(model)
+  const ofModel = own && endOwn(own, policy, ended)
+  if (own && isWell(own, nowMs)) models.byModel.delete(model)
   const blamed = !models.several || models.mixed
-  const mayEject = () => blamed && ended.mayEject()
-  const cause = endAttempt(breaker, policy, { ...ended, probes: probes.whole, mayEject })
+  const mayEject = () => blamed && ended.mayEject('backend')
+  const cause = endAttempt(breaker, policy, { verdict, nowMs, probes: probes.whole, mayEject })
   if (cause) return { cause, untilMs: breaker.untilMs }
   return ofModel && { cause: ofModel, model, untilMs: own.untilMs }
 }
 
 /** Nobody was there: that says nothing of the model. */
-function endOwn(own: Breaker, policy: PolicySpec, ended: Ended): EjectionCause | undefined {
+function endOwn(own: Breaker, policy: PolicySpec, ended: EndedAt): EjectionCause | undefined {
+  const { probes, nowMs } = ended
   const verdict = ended.verdict === 'connect' ? 'nothing' : ended.verdict
-  return endAttempt(own, policy, { ...ended, verdict })
+  const mayEject = () => ended.mayEject('model')
+  return endAttempt(own, policy, { verdict, nowMs, probes: probes.own, mayEject })
 }
 
 function note(models: ModelBreakers, model: string, verdict: Verdict): void {
