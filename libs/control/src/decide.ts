@@ -83,8 +83,9 @@ function remove(
   view: View,
 ): void {
   const deleted = [...(cascade ? referringTo(view, resource, id) : []), { resource, id }]
-  const backends = deleted.filter((one) => one.resource === 'backend').map((one) => one.id)
-  const prompted = cascade ? [...withoutPrompts(view, new Set(backends))] : []
+  const backends = new Set(deleted.flatMap((one) => (one.resource === 'backend' ? one.id : [])))
+  const loses = cascade && backends.size > 0
+  const prompted = loses ? [...withoutPrompts(view, (_, name) => backends.has(name))] : []
   for (const [name, spec] of prompted) view.pending.policy.set(name, { spec, command })
   for (const one of deleted) view.pending[one.resource].set(one.id, { spec: null, command })
   disown(view, { deleted, command })

@@ -14,7 +14,7 @@ import {
 import { addressProblem, shutOutProblem } from './addresses.ts'
 import { fallbackCycle, fallbacksOf } from './fallbacks.ts'
 import { nameSome, promptedIn, referredBy, type Referred, REFERRED, userOf } from './referring.ts'
-import { allIn, specIn, type View } from './view.ts'
+import { allIn, specIn, storedIn, type View } from './view.ts'
 
 export interface LocatedRefusal {
   /** Index of the command that is at fault. */
@@ -89,9 +89,13 @@ function dangling(
 function checkPolicies(view: View): LocatedRefusal | undefined {
   for (const [id, { spec, command }] of view.pending.policy) {
     if (spec === null) continue
-    const missing = promptedIn(spec as PolicySpec).filter(
-      (backend) => specIn(view, 'backend', backend) === null,
-    )
+    const stored = storedIn(view, 'policy', id)?.spec as PolicySpec | undefined
+    const before = new Set(stored && promptedIn(stored))
+    const missing = promptedIn(spec as PolicySpec).filter((backend) => {
+      if (specIn(view, 'backend', backend) !== null) return false
+      // What it named before policies were looked at may stay, but for what goes with this change.
+      return !before.has(backend) || view.pending.backend.has(backend)
+    })
     if (missing.length === 0) continue
     const errors = missing.map((backend) => {
       const message = `backend ${backend} does not exist`

@@ -6,7 +6,7 @@ import {
   SETTINGS_ID,
   type SettingsSpec,
 } from '@signalbox/model'
-import { allIn, type View } from './view.ts'
+import { allIn, specIn, type View } from './view.ts'
 
 /** How many resources a message names before it says "and N more". */
 export const NAMED_MAX = 20
@@ -84,16 +84,32 @@ export function referringTo(view: View, resource: ResourceName, id: string): rea
   return [...found.values()]
 }
 
-/** The policies that have prompts for these backends, without those prompts. */
+/** The policies that have prompts for backends that are gone for them, without those prompts. */
 export function* withoutPrompts(
   view: View,
-  backends: ReadonlySet<string>,
+  isGone: (policy: string, backend: string) => boolean,
 ): Generator<readonly [string, PolicySpec]> {
-  if (backends.size === 0) return
   for (const [id, policy] of allIn(view, 'policy')) {
-    if (!promptedIn(policy).some((backend) => backends.has(backend))) continue
-    const left = Object.entries(policy.prompts.backends).filter(([name]) => !backends.has(name))
+    if (!promptedIn(policy).some((backend) => isGone(id, backend))) continue
+    const left = Object.entries(policy.prompts.backends).filter(([name]) => !isGone(id, name))
     yield [id, { ...policy, prompts: { ...policy.prompts, backends: Object.fromEntries(left) } }]
+  }
+}
+
+/**
+ * At the end of a rollback: a policy that it brings back may have a prompt for a backend that it
+ * does not bring back. One that it leaves has such a prompt, where it is a rollback of the `whole`,
+ * only of a time when policies were not looked at; where it is of chosen resources the prompt may
+ * be new, and the backend is held fast.
+ */
+export function trimPrompts(view: View, { whole }: { readonly whole: boolean }): void {
+  const { policy: back, backend: written } = view.pending
+  if (back.size === 0 && (!whole || written.size === 0)) return
+  const isGone = (policy: string, backend: string) =>
+    specIn(view, 'backend', backend) === null &&
+    (back.has(policy) || (whole && written.has(backend)))
+  for (const [id, spec] of [...withoutPrompts(view, isGone)]) {
+    view.pending.policy.set(id, { spec, command: 0 })
   }
 }
 

@@ -19,6 +19,7 @@ import {
   STAGED_CHANGES_MAX,
 } from '@signalbox/model'
 import { checkReferences } from './references.ts'
+import { trimPrompts } from './referring.ts'
 import { draftsOf, openView, type View } from './view.ts'
 
 /*
@@ -188,6 +189,7 @@ function baseView(now: Snapshot, { spec }: Release): View {
     const back = keepSealed(before?.spec ?? null, present)
     view.pending[resource].set(id, { spec: back, command: 0 })
   }
+  trimPrompts(view, { whole: true })
   return view
 }
 

@@ -15,6 +15,7 @@ import {
 } from '@signalbox/model'
 import { disownDeleted } from './membership.ts'
 import { checkReferences } from './references.ts'
+import { trimPrompts } from './referring.ts'
 import { draftsOf, openView } from './view.ts'
 
 /**
@@ -59,6 +60,7 @@ export function decideRollback(
       view.pending[one.resource].set(one.id, { spec, command: 0 })
     }
     disownDeleted(view)
+    trimPrompts(view, { whole: only === null })
     const broken = checkReferences(view)
     return broken ? err(broken.refusal) : ok(draftsOf(view))
   }
