@@ -14,7 +14,7 @@ import {
 } from '@signalbox/model'
 import { applyCommand, ERRORS_MAX } from './decide.ts'
 import { isObject } from './merge-patch.ts'
-import { disown, isThere, memberOf } from './membership.ts'
+import { disown, isThere, memberOf, noteDeleted } from './membership.ts'
 import { checkReferences } from './references.ts'
 import { draftsOf, openView, type View } from './view.ts'
 
@@ -184,7 +184,8 @@ function pruneRest(
   }
   for (const { resource, id } of deleted)
     view.pending[resource].set(id, { spec: null, command: -1 })
-  disown(view, { deleted, command: -1 })
+  noteDeleted(view, deleted, -1)
+  disown(view)
   return undefined
 }
 

@@ -17,8 +17,8 @@ import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
 import { isObject, mergePatch } from './merge-patch.ts'
-import { checkMembers, disown } from './membership.ts'
-import { checkReferences } from './references.ts'
+import { checkMembers, disown, disownIn, noteDeleted } from './membership.ts'
+import { checkReferences, type LocatedRefusal } from './references.ts'
 import { referringTo, withoutPrompts } from './referring.ts'
 import { keepSecret } from './secret.ts'
 import { draftsOf, openView, specIn, storedIn, type View } from './view.ts'
@@ -33,8 +33,7 @@ export const ERRORS_MAX = 100
  */
 export function decide(command: Command, snapshot: Snapshot): Result<readonly Draft[], Refusal> {
   const view = openView(snapshot)
-  const refusal =
-    applyCommand(command, 0, view) ?? (checkReferences(view) ?? checkMembers(view))?.refusal
+  const refusal = applyCommand(command, 0, view) ?? settled(view)?.refusal
   return refusal ? err(capped(refusal)) : ok(draftsOf(view))
 }
 
@@ -52,8 +51,14 @@ export function decideAll(
     const refusal = applyCommand(command, index, view)
     if (refusal) return err(inOperation(index, refusal))
   }
-  const broken = checkReferences(view) ?? checkMembers(view)
+  const broken = settled(view)
   return broken ? err(inOperation(broken.command, broken.refusal)) : ok(draftsOf(view))
+}
+
+/** What is left to do and to look at once, when all commands are applied. */
+function settled(view: View): LocatedRefusal | undefined {
+  disown(view)
+  return checkReferences(view) ?? checkMembers(view)
 }
 
 function inOperation(index: number, refusal: Refusal): Refusal {
@@ -88,7 +93,7 @@ function remove(
   const prompted = loses ? [...withoutPrompts(view, (_, name) => backends.has(name))] : []
   for (const [name, spec] of prompted) view.pending.policy.set(name, { spec, command })
   for (const one of deleted) view.pending[one.resource].set(one.id, { spec: null, command })
-  disown(view, { deleted, command })
+  noteDeleted(view, deleted, command)
 }
 
 interface Wanted {
@@ -150,6 +155,7 @@ function wantedByPatch(
   const { resource, id, patch } = command
   const refusal = missing(command, view) ?? stale(command, view)
   if (refusal) return err(refusal)
+  if (resource === 'set') disownIn(view, id)
   const before = specIn(view, resource, id)
   // Looked at before merging: a fingerprint merged into the stored credential would look whole.
   const masked = maskedProblem(patch, before)

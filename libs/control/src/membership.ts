@@ -1,9 +1,12 @@
 import {
+  canonicalJson,
+  type Draft,
   type FieldProblem,
   type Named,
   refuse,
   type ResourceName,
   type SetSpec,
+  type Snapshot,
 } from '@signalbox/model'
 import { type LocatedRefusal } from './references.ts'
 import { nameSome } from './referring.ts'
@@ -45,17 +48,34 @@ export function checkMembers(view: View): LocatedRefusal | undefined {
   return undefined
 }
 
+/** Notes what a command deletes, for `disown`. */
+export function noteDeleted(view: View, deleted: readonly Named[], command: number): void {
+  for (const one of deleted) view.deleted.set(memberOf(one), command)
+}
+
 /**
  * What is deleted, by whatever way, belongs to no set any longer. Otherwise who creates it anew
  * would be told that it belongs to one, and that one's next apply could prune what it never wrote.
+ * Done once for all commands, as it looks at every member of every set. A set that was written
+ * after a deletion says itself what it owns.
  */
-export function disown(
-  view: View,
-  { deleted, command }: { readonly deleted: readonly Named[]; readonly command: number },
-): void {
-  if (deleted.length === 0) return
-  const gone = new Set(deleted.map(memberOf))
-  trim(view, command, (_, member) => !gone.has(member))
+export function disown(view: View): void {
+  if (view.deleted.size > 0) trim(view, isKept(view))
+}
+
+/** For a command that reads a set: as the commands before it have left it. */
+export function disownIn(view: View, set: string): void {
+  const spec = specIn(view, 'set', set) as SetSpec | null
+  if (view.deleted.size > 0 && spec) trim(view, isKept(view), [[set, spec]])
+}
+
+type Keeps = (set: string, member: string) => boolean
+
+function isKept({ deleted, pending }: View): Keeps {
+  return (set, member) => {
+    const command = deleted.get(member)
+    return command === undefined || command <= (pending.set.get(set)?.command ?? -Infinity)
+  }
 }
 
 /**
@@ -71,14 +91,31 @@ export function disownDeleted(view: View): void {
   }
   const back = new Set(view.pending.set.keys())
   if (gone.size === 0 && back.size === 0) return
-  trim(view, 0, (set, member) => !gone.has(member) && (!back.has(set) || isThere(view, member)))
+  trim(view, (set, member) => !gone.has(member) && (!back.has(set) || isThere(view, member)))
 }
 
-function trim(view: View, command: number, keeps: (set: string, member: string) => boolean): void {
-  for (const [id, { members }] of [...allIn(view, 'set')]) {
+function trim(
+  view: View,
+  keeps: Keeps,
+  sets: Iterable<readonly [string, SetSpec]> = allIn(view, 'set'),
+): void {
+  for (const [id, { members }] of [...sets]) {
+    if (members.every((member) => keeps(id, member))) continue
     const left = members.filter((member) => keeps(id, member))
-    if (left.length < members.length) {
-      view.pending.set.set(id, { spec: { members: left }, command })
-    }
+    const command = view.pending.set.get(id)?.command ?? 0
+    view.pending.set.set(id, { spec: { members: left }, command })
   }
+}
+
+/**
+ * The drafts but for those of sets that do what a deletion does by itself: the set loses what the
+ * same change deletes, and no more.
+ */
+export function withoutLosses(now: Snapshot, drafts: readonly Draft[]): readonly Draft[] {
+  const gone = new Set(drafts.filter(({ spec }) => spec === null).map(memberOf))
+  return drafts.filter(({ resource, id, spec }) => {
+    const members = resource === 'set' && spec !== null ? now.sets.get(id)?.spec.members : undefined
+    const left = members?.filter((member) => !gone.has(member))
+    return !left || canonicalJson(left) !== canonicalJson((spec as SetSpec).members)
+  })
 }

@@ -18,6 +18,7 @@ import {
   STAGED,
   STAGED_CHANGES_MAX,
 } from '@signalbox/model'
+import { disownDeleted, withoutLosses } from './membership.ts'
 import { checkReferences } from './references.ts'
 import { trimPrompts } from './referring.ts'
 import { draftsOf, openView, type View } from './view.ts'
@@ -157,6 +158,8 @@ export function decideUndo(now: Snapshot, undoing: AtStage & { readonly why: str
   const release = found.value
   if (!release) return ok([])
   const view = baseView(now, release)
+  // A set that comes back may name a secret or a key that was deleted meanwhile.
+  disownDeleted(view)
   const broken = checkReferences(view)
   if (broken) return err(broken.refusal)
   return ok([...draftsOf(view), ended(release, { state: 'rolled-back', why: undoing.why })])
@@ -170,7 +173,9 @@ export function whileOpen(now: Snapshot, drafts: readonly Draft[]): Refusal | un
   const release = openRelease(now)
   if (!release) return undefined
   const staged: readonly string[] = STAGED
-  if (drafts.some(({ resource }) => staged.includes(resource))) return stillOpen(release)
+  // That a set loses what is deleted is of no concern to any proxy.
+  const looked = withoutLosses(now, drafts)
+  if (looked.some(({ resource }) => staged.includes(resource))) return stillOpen(release)
   const counted = drafts.some(({ resource }) => resource === 'secret' || resource === 'settings')
   if (!counted) return undefined
   const view = baseView(now, release)

@@ -22,11 +22,13 @@ interface Pending {
 export interface View {
   readonly snapshot: Snapshot
   readonly pending: Readonly<Record<ResourceName, Map<string, Pending>>>
+  /** What commands deleted, as sets name it, with the index of the last command that did. */
+  readonly deleted: Map<string, number>
 }
 
 export function openView(snapshot: Snapshot): View {
   const pending = Object.fromEntries(RESOURCES.map((name) => [name, new Map()]))
-  return { snapshot, pending: pending as unknown as View['pending'] }
+  return { snapshot, pending: pending as unknown as View['pending'], deleted: new Map() }
 }
 
 export function storedIn(view: View, resource: ResourceName, id: string): Resource | undefined {
