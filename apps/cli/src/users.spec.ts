@@ -7,7 +7,7 @@ beforeAll(async () => {
 afterAll(() => at.end())
 
 const TARGETS = 'tiers: [{ targets: [{ backend: b1 }] }]'
-const MORE = `policies: { spare: {} }
+const MORE = `policies: { spare: { prompts: { backends: { b1: { text: Be brief. } } } } }
 routes:
   last: { ${TARGETS}, policy: spare }
   middle: { ${TARGETS}, fallbacks: [last] }
@@ -30,6 +30,7 @@ it('describe names who uses it, also through fallbacks and for models of no rout
   expect(await usersOf('policy', 'fast')).toEqual(['route/gpt-4.1'])
   expect(await usersOf('route', 'middle')).toEqual(['route/first (falls back to middle)'])
   expect(await usersOf('route', 'first')).toEqual([])
+  expect(await usersOf('backend', 'b1')).toContain('policy/spare')
 })
 
 it('principals show when they were last seen, and of a revision nothing of now', async () => {

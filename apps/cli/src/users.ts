@@ -16,12 +16,14 @@ export async function usersOf(
   id: string,
 ): Promise<readonly string[]> {
   if (kind === 'set') return []
-  const [routes, sets, backends, settings] = await Promise.all([
+  const [routes, sets, backends, settings, policies] = await Promise.all([
     listAll(client, 'route'),
     listAll(client, 'set'),
     kind === 'secret' ? backendsWith(client, id) : [],
     kind === 'policy' ? listAll(client, 'settings') : null,
+    kind === 'backend' ? listAll(client, 'policy') : null,
   ])
+  const prompting = policies?.items.filter((policy) => hasPromptFor(policy, id)) ?? []
   const direct = routes.items.filter((route) => names(route, kind, id))
   const owners = sets.items.filter(({ spec }) =>
     ((spec['members'] ?? []) as readonly string[]).includes(`${kind}/${id}`),
@@ -30,6 +32,7 @@ export async function usersOf(
     ...backends.map((backend) => `backend/${backend}`),
     ...direct.map((route) => `route/${route.id}`),
     ...fallingBack(routes.items, kind === 'route' ? routeNamed(routes.items, id) : direct),
+    ...prompting.map((policy) => `policy/${policy.id}`),
     ...(settings && implicitPolicyOf(settings.items) === id ? ['settings/default'] : []),
     ...owners.map((set) => `set/${set.id}`),
   ]
@@ -40,6 +43,11 @@ function names({ spec }: Resource, kind: Kind, id: string): boolean {
   if (kind !== 'backend') return false
   const tiers = (spec['tiers'] ?? []) as readonly { readonly targets: readonly Target[] }[]
   return tiers.some(({ targets }) => targets.some(({ backend }) => backend === id))
+}
+
+function hasPromptFor({ spec }: Resource, backend: string): boolean {
+  const prompts = spec['prompts'] as { readonly backends?: object } | undefined
+  return Object.hasOwn(prompts?.backends ?? {}, backend)
 }
 
 function routeNamed(routes: readonly Resource[], id: string): readonly Resource[] {
