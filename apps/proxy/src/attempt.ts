@@ -83,7 +83,6 @@ export async function attempt(
   const spent = pipeline.limits.atBackend(live, attempted)
   const translation = translated.value
   const { model } = target
-  // Its own to the end: a backend that gets another address gets other breakers.
   const suspect = suspectOf(live)
   const probes = beginAttemptAt(suspect, model, pipeline.clock.monotonicMs())
   const facts = { status: 0, begins: () => {} }

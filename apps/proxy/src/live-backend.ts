@@ -130,11 +130,14 @@ export class Live implements LiveBackend {
   }
 }
 
-/** What requests find out about a backend, from its first one on. */
+/**
+ * What requests find out about a backend, from its first one on. Who has it keeps it to the end: a
+ * backend that gets another address gets other breakers.
+ */
 export function suspectOf(live: Live): Suspect {
-  live.breaker ??= openBreaker()
-  live.models ??= openModelBreakers()
-  return live as Live & Suspect
+  const breaker = (live.breaker ??= openBreaker())
+  const models = (live.models ??= openModelBreakers())
+  return { breaker, models }
 }
 
 /** Whether the backend has a credential that did not open. */

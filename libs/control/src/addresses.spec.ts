@@ -64,6 +64,17 @@ describe('the address of a backend', () => {
     expect(refusal(patch('old', { url: `${METADATA}/x` }))?.code).toBe('address_not_allowed')
   })
 
+  it('is no network of IPv6 that stands for one of IPv4, unless that is stored already', () => {
+    const idle = '::ffff:10.0.0.0/104'
+    expect(refusal(settings('public', idle))).toMatchObject({
+      code: 'validation_failed',
+      paths: ['spec.network.allow.1'],
+    })
+    const stored = snapshotOf({ settings: { default: { network: { allow: [idle] } } } })
+    expect(decide(settings(idle, 'public'), stored).ok).toBe(true)
+    expect(refusal(settings('public', 'private', 'loopback', '::ffff:1.2.3.4'))).toBeUndefined()
+  })
+
   it('holds settings that would shut it out, unless it goes along', () => {
     const narrow = settings('public', 'loopback')
     expect(refusal(narrow)).toEqual({

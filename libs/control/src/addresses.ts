@@ -2,10 +2,12 @@ import {
   canonicalJson,
   DEFAULT_SETTINGS,
   hostProblem,
+  letsNothingThrough,
   refuse,
   SETTINGS_ID,
   type BackendSpec,
   type Draft,
+  type FieldProblem,
   type NetworkSpec,
   type Refusal,
   type SettingsSpec,
@@ -53,6 +55,16 @@ export function widensNetwork(drafts: readonly Draft[], now: Snapshot): string |
   const before = networkOf(now.settings.get(SETTINGS_ID)?.spec ?? null)
   const more = networkOf(draft.spec).allow.find((one) => !before.allow.includes(one))
   return more === undefined ? undefined : `backends may be in ${more}`
+}
+
+/** What of `network.allow` could never let anything through, but for what is stored already. */
+export function allowProblems(spec: Spec, before: Spec | null): readonly FieldProblem[] {
+  const stored = networkOf(before).allow as readonly string[]
+  return networkOf(spec).allow.flatMap((one, index) => {
+    if (stored.includes(one) || !letsNothingThrough(one)) return []
+    const message = `${one} lets nothing through: write the network of IPv4 that it stands for`
+    return [{ path: `spec.network.allow.${index}`, message }]
+  })
 }
 
 function hostOf({ url }: BackendSpec): string {

@@ -13,6 +13,7 @@ import {
   type Snapshot,
   type Spec,
 } from '@signalbox/model'
+import { allowProblems } from './addresses.ts'
 import { type Command, type IfMatch } from './command.ts'
 import { keepCredential, maskedProblem, movedProblem } from './credential.ts'
 import { keepIdentity } from './identity.ts'
@@ -189,6 +190,8 @@ function read(reading: Reading): Result<Wanted, Refusal> {
   if ('problem' in kept) return invalidIn(kept.problem)
   const parsed = parseSpec(resource, kept.input)
   if (!parsed.ok) return err(invalidSpec(resource, id, parsed.error))
+  const shutOff = resource === 'settings' ? allowProblems(parsed.value, before) : []
+  if (shutOff.length > 0) return err(invalidSpec(resource, id, shutOff))
   if (resource !== 'backend') return ok({ id, spec: parsed.value })
   const moved = movedProblem(reading.input, { spec: parsed.value, stored: before })
   return moved ? invalidIn(moved) : ok({ id, spec: parsed.value })

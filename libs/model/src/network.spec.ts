@@ -1,5 +1,11 @@
 import fc from 'fast-check'
-import { hostProblem, isAllowedAddress, networkSpec, zoneOf } from './network.ts'
+import {
+  hostProblem,
+  isAllowedAddress,
+  letsNothingThrough,
+  networkSpec,
+  zoneOf,
+} from './network.ts'
 
 const standard = networkSpec.parse({})
 const allowing = (...allow: string[]) => networkSpec.parse({ allow })
@@ -33,6 +39,11 @@ describe('the zone of an address', () => {
     ['::169.254.169.254', 'metadata'],
     ['64:ff9b::a9fe:a9fe', 'metadata'],
     ['2002:a9fe:a9fe::1', 'metadata'],
+    ['64:ff9b:1::a9fe:a9fe', 'metadata'],
+    ['64:ff9b:1:7:8:9:169.254.169.254', 'metadata'],
+    ['64:ff9b:2::a9fe:a9fe', 'public'],
+    ['::ffff:0:169.254.169.254', 'metadata'],
+    ['::ffff:0:10.0.0.1', 'private'],
     ['224.0.0.1', 'reserved'],
     ['255.255.255.255', 'reserved'],
     ['ff02::1', 'reserved'],
@@ -130,4 +141,19 @@ describe('what is allowed', () => {
   it.each(['metadata', 'reserved', 'x', '10.0.0.0/33', '1.2.3'])('may not be written %j', (one) => {
     expect(networkSpec.safeParse({ allow: [one] }).success).toBe(false)
   })
+})
+
+it('a network of IPv6 that stands for one of IPv4 lets nothing through, unlike all others', () => {
+  const idle = [
+    '::ffff:10.0.0.0/104',
+    '64:ff9b::/96',
+    '64:ff9b:1:2::/64',
+    '2002:a00::/24',
+    '::2/127',
+  ]
+  for (const one of idle) expect([one, letsNothingThrough(one)]).toEqual([one, true])
+  const others = ['::/0', '::/96', '::1/128', '::ffff:10.0.0.1', '64:ff9b::/95', 'fd00::/8']
+  for (const one of [...others, '10.0.0.0/8', 'public', '10.0.0.1']) {
+    expect([one, letsNothingThrough(one)]).toEqual([one, false])
+  }
 })

@@ -66,8 +66,10 @@ const ZONES: readonly (readonly [Zone, readonly Network[]])[] = [
   ],
   ['reserved', ['224.0.0.0/4', '240.0.0.0/4', 'ff00::/8'].map(networkOf)],
 ]
-/** An address of IPv4 behind so many zeros and this: mapped, by NAT64, and of old compatible. */
-const EMBEDDED = ['::ffff:0:0/96', '64:ff9b::/96', '::/96'].map(networkOf)
+/** An address of IPv4 at their end: mapped, translated, by NAT64 (RFC 8215: a local one) and of old. */
+const EMBEDDED = [
+  ...['::ffff:0:0/96', '::ffff:0:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48', '::/96'],
+].map(networkOf)
 const SIX_TO_FOUR = networkOf('2002::/16')
 const SIX_TO_FOUR_SHIFT = 80n
 const V4_MASK = 0xffff_ffffn
@@ -158,6 +160,22 @@ export function isAllowedAddress(text: string, { allow }: NetworkSpec): boolean 
     return holds(itself, address) && (zone !== 'metadata' || isOne)
   })
 }
+
+/**
+ * Whether an entry of `allow` is a network of IPv6 whose addresses all stand for ones of IPv4: as
+ * those are what is looked at, it lets nothing through. A single address is unwrapped itself.
+ */
+export function letsNothingThrough(one: string): boolean {
+  if (!one.includes('/') || (ZONES_TO_ALLOW as readonly string[]).includes(one)) return false
+  const network = networkOf(one)
+  if (network.bits !== V6_BITS || network.prefix === network.bits) return false
+  // Loopback and the unspecified address are what they are.
+  if (holds(network, LOOPBACK)) return false
+  return [...EMBEDDED, SIX_TO_FOUR].some(
+    (range) => network.prefix >= range.prefix && holds(range, network),
+  )
+}
+const LOOPBACK = networkOf('::1')
 
 /** A single address that is written as one of IPv6 and stands for one of IPv4. */
 function unwrapNetwork(network: Network): Network {
