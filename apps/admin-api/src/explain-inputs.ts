@@ -1,6 +1,6 @@
 import { type Operation, operationAt } from '@signalbox/dialects'
 import { type FieldProblem } from '@signalbox/model'
-import { type Hashable, hashBytes, hashText } from '@signalbox/routing'
+import { type Hashable, hashText, hashUser } from '@signalbox/routing'
 import { refused } from './refused.ts'
 
 const TEXT_LENGTH_MAX = 255
@@ -111,19 +111,13 @@ function hashableOf({ headers, user, key }: Said): Hashable {
   return {
     header: (name) => hashed(headers.get(name)),
     key: () => hashed(key ?? undefined),
-    user: () => (user ? hashedInBody(user) : undefined),
+    user: () => (user ? hashUser(user) : undefined),
     prefix: () => undefined,
   }
 }
 
 function hashed(text: string | undefined): number | undefined {
   return text ? hashText(text) : undefined
-}
-
-/** Bodies are hashed as they stand: with the quotes. */
-function hashedInBody(text: string): number {
-  const bytes = new TextEncoder().encode(JSON.stringify(text))
-  return hashBytes(bytes, { start: 0, end: bytes.length })
 }
 
 function textsOf(value: unknown): Readonly<Record<string, string>> | undefined {

@@ -1,5 +1,6 @@
 import { type PolicySpec } from '@signalbox/model'
-import { affinityOf as placeOf, hashBytes, hashes, hashText } from '@signalbox/routing'
+import { affinityOf as placeOf, hashBytes, hashes, hashText, hashUser } from '@signalbox/routing'
+import { type Range } from './body-scan.ts'
 import { type Asked, type Passage } from './passage.ts'
 import { promptPrefix } from './prompt-prefix.ts'
 
@@ -31,9 +32,26 @@ function keyHash({ key }: Passage): number | undefined {
 function userHash({ scan: { user }, body }: Pick<Asked, 'scan' | 'body'>): number | undefined {
   // Only a string that says something: `""` and null name nobody.
   const names = user && body[user.start] === QUOTE && user.end - user.start > 2
-  return names ? hashBytes(body, user) : undefined
+  if (!names) return undefined
+  return isEscaped(body, user) ? escapedHash(body, user) : hashBytes(body, user)
 }
 const QUOTE = 0x22
+const BACKSLASH = 0x5c
+
+/** Byte by byte, as every request passes here: a view of the body would be an object. */
+function isEscaped(body: Buffer, { start, end }: Range): boolean {
+  for (let at = start; at < end; at++) if (body[at] === BACKSLASH) return true
+  return false
+}
+
+/** However a client's library escapes it, it is the same user. What no parser takes is bytes. */
+function escapedHash(body: Buffer, range: Range): number {
+  try {
+    return hashUser(JSON.parse(body.toString('utf8', range.start, range.end)) as string)
+  } catch {
+    return hashBytes(body, range)
+  }
+}
 
 function prefixHash({ scan, body }: Pick<Asked, 'scan' | 'body'>): number | undefined {
   const { system, prompt } = scan

@@ -1,4 +1,5 @@
 import { type PolicySpec } from '@signalbox/model'
+import { hashBytes } from './hash.ts'
 import { hashes } from './pick-facts.ts'
 
 /** Clients that have sessions name them in this header. */
@@ -13,6 +14,12 @@ export interface Hashable {
   readonly user: () => number | undefined
   /** Of the beginning of the prompt. */
   readonly prefix: () => number | undefined
+}
+
+/** Of a `user` with escapes, decoded: as its bytes would be hashed if it were written without. */
+export function hashUser(user: string): number {
+  const bytes = new TextEncoder().encode(`"${user}"`)
+  return hashBytes(bytes, { start: 0, end: bytes.length })
 }
 
 /** What places a request under the policy, hashed; undefined where it has no such thing. */

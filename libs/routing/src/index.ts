@@ -1,5 +1,5 @@
 export * from './admission.ts'
-export { affinityOf, type Hashable } from './affinity.ts'
+export { affinityOf, type Hashable, hashUser } from './affinity.ts'
 export * from './attempt.ts'
 export * from './breaker.ts'
 export * from './compile.ts'
