@@ -54,12 +54,15 @@ export interface Api {
 export const SPEC = { kind: 'vllm', url: 'http://127.0.0.1:8000', models: ['m1'] }
 
 /** `through` may stand between the store and its database. */
-export async function startApi(through = (url: string) => Promise.resolve(url)): Promise<Api> {
+export async function startApi(
+  through = (url: string) => Promise.resolve(url),
+  clock = systemClock,
+): Promise<Api> {
   const database = await freshDatabase()
   const logged: string[] = []
   const others: RunningAdminApi[] = []
   const log = recorder(logged)
-  const shared = { clock: systemClock, random: Math.random, log }
+  const shared = { clock, random: Math.random, log }
   const url = await through(database.url)
   const store = await openStore({ url, fleet: 'default', ...shared })
   const hub = createHub({ clock: systemClock })

@@ -1,10 +1,13 @@
 // What a request would bring along, said to POST /explain.
 import { hashBytes, hashText } from '@signalbox/routing'
+import { systemClock } from '@signalbox/host'
 import { type Api, startApi, TOKENS } from './api-harness.ts'
 
 let api: Api
+let aheadMs = 0
 beforeAll(async () => {
-  api = await startApi()
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+  api = await startApi((url) => Promise.resolve(url), clock)
   for (const id of ['b1', 'b2', 'b3']) await api.add(id)
   await api.add('claude', { kind: 'anthropic', models: ['m2'] })
   await api.add('plain', { models: ['m2'] })
@@ -57,6 +60,23 @@ describe('key', () => {
     expect((await explain({ model: 'chat', key: null, revision })).outcome).toBe('picked')
     expect((await explain({ model: 'chat', key: 'all', revision: 3 })).outcome).toBe('invalid_key')
   })
+})
+
+it('a key is judged by the time of the revision that is asked about', async () => {
+  const hourMs = 3_600_000
+  const expiresAt = new Date(Date.now() + hourMs).toISOString()
+  await api.call('POST', 'keys', { body: { id: 'brief', spec: { expiresAt } } })
+  const { revision } = await api.store.head()
+  const asked = { model: 'm1', key: 'brief' }
+  const outcomeAt = async (more: object) => (await explain({ ...asked, ...more })).outcome
+  expect(await outcomeAt({})).toBe('picked')
+  aheadMs = 2 * hourMs
+  expect(await outcomeAt({})).toBe('invalid_key')
+  expect(await outcomeAt({ revision })).toBe('picked')
+  const at = (ms: number) => new Date(Date.now() + ms).toISOString()
+  expect(await outcomeAt({ revision: at(hourMs / 2) })).toBe('picked')
+  expect(await outcomeAt({ revision: at(3 * hourMs) })).toBe('invalid_key')
+  aheadMs = 0
 })
 
 describe('what policies hash', () => {

@@ -41,12 +41,13 @@ export class ExplainController {
     const { model, key, operation, hash, hashable, ...inputs } = readInputs(asked)
     const named = typeof key === 'string' ? [{ resource: 'key', id: key } as const] : []
     const concern = { models: [model], named }
-    const { snapshot, discovered } = await this.#under(concern, readRevision(asked['revision']))
+    const asOf = readRevision(asked['revision'])
+    const { snapshot, discovered } = await this.#under(concern, asOf)
     const { table } = compile(snapshot, discovered)
     const live = table.backends.map(({ id }) => this.#live(id, inputs.down))
     // A proxy knows its own load and latencies; here all are idle and none was measured.
     const context = { live, nowMs: 0, random: () => 0, tried: [], hash, place: inputs.place }
-    const nowS = this.service.deps.clock.nowMs() / MS_PER_S
+    const nowS = typeof key === 'string' ? (await this.service.msOf(asOf)) / MS_PER_S : 0
     const explanation = explain(model, {
       ...{ snapshot, table, discovered, context },
       who: key === undefined ? undefined : { key, nowS },

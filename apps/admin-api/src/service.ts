@@ -283,6 +283,16 @@ export class AdminService {
     throw refused('unknown_parameter', 'asOf is not as it should be', [problem])
   }
 
+  /** The time that a caller named, by itself or by the revision that was committed then; or now. */
+  async msOf(asOf: string | undefined): Promise<number> {
+    const { store, clock } = this.deps
+    if (asOf === undefined) return clock.nowMs()
+    const time = parseTime(asOf)
+    if (time) return time.getTime()
+    const found = await store.revision(Number(asOf))
+    return found ? Date.parse(found.body.at) : 0
+  }
+
   /** Waits for the proxies, and for a probe's first look where models are found out. */
   async #wait(drafts: readonly Draft[], head: LogEnd, waitMs: number): Promise<Convergence> {
     const { fleet, statuses, clock } = this.deps
