@@ -53,7 +53,7 @@ describe('several commands', () => {
       }
       const backends = Object.fromEntries(ids(count).map((id) => [id, backend]))
       const plain = snapshotOf({ backends, sets: { s: { members } } })
-      const stored = { ...plain.sets.get('s'), spec } as Resource<SetSpec>
+      const stored = { ...plain.sets.get('s'), spec } as Resource<'set'>
       const counted: Snapshot = { ...plain, sets: new Map([['s', stored]]) }
       expect(decideAll(ids(count).map(removal), counted).ok).toBe(true)
       return looks
