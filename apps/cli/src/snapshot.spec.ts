@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { manifestTrust, openSnapshotFolder, takeSnapshot } from '@signalbox/bus'
 import { silentLog } from '@signalbox/host'
@@ -55,6 +56,35 @@ describe('snapshot export', () => {
     }
     expect(readFileSync(join(at.path, 'three', 'manifest.json'), 'utf8')).toBe(before)
     expect(existsSync(join(at.path, 'four'))).toBe(false)
+  })
+
+  it('lets one at a time write a folder, and passes over one that has ended', async () => {
+    await at.run(['snapshot', 'export', 'locked'])
+    const lock = join('locked', '.lock')
+    expect(existsSync(join(at.path, lock))).toBe(false)
+    at.write(lock, `${process.pid} ${hostname()}\n`)
+    const { code, err } = await at.run(['snapshot', 'export', 'locked'])
+    expect([code, err]).toEqual([1, expect.stringContaining(`process ${process.pid} of`)])
+    at.write(lock, '1 another-machine\n')
+    expect((await at.run(['snapshot', 'export', 'locked'])).err).toContain('another-machine')
+    at.write(lock, `${2 ** 30} ${hostname()}\n`)
+    at.write(join('locked', 'chunks', `${'0'.repeat(64)}.gz.partial`), 'x')
+    expect((await at.run(['snapshot', 'export', 'locked'])).code).toBe(0)
+    expect(existsSync(join(at.path, lock))).toBe(false)
+    expect(chunksIn('locked').filter((name) => name.endsWith('.partial'))).toEqual([])
+  })
+
+  it('puts no older one of the same log there', async () => {
+    await at.run(['snapshot', 'export', 'newer'])
+    const file = join(at.path, 'newer', 'manifest.json')
+    const signed = JSON.parse(readFileSync(file, 'utf8'))
+    const manifest = JSON.parse(signed.text)
+    manifest.head.revision += 1
+    const later = JSON.stringify({ ...signed, text: JSON.stringify(manifest) })
+    writeFileSync(file, later)
+    const { code, err } = await at.run(['snapshot', 'export', 'newer'])
+    expect([code, err]).toEqual([1, expect.stringContaining('which is newer than')])
+    expect(readFileSync(file, 'utf8')).toBe(later)
   })
 
   it('says that it cannot write, and that it needs a folder', async () => {

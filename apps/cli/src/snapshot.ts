@@ -12,13 +12,15 @@ import {
 import { type AdminClient } from './client.ts'
 import { type Context } from './context.ts'
 import { EXIT, Failure, failed } from './failure.ts'
+import { alone } from './folder-lock.ts'
 
 /** Credentials are in it, sealed. */
 const FILE_MODE = 0o600
 const FOLDER_MODE = 0o700
 /** A chunk that was replaced while it was fetched: then all is fetched of a newer snapshot. */
 const TRIES = 3
-const MADE_HERE = /^[0-9a-f]{64}\.gz$/
+/** What was broken off half-written among them. */
+const MADE_HERE = /^[0-9a-f]{64}\.gz(\.partial)?$/
 
 interface Offered {
   readonly revision: number
@@ -34,15 +36,36 @@ interface Written {
 
 /**
  * A snapshot as files: chunks first, then the manifest by a rename, then what it does not name is
- * removed. So whoever reads the folder meanwhile finds one that is whole, or looks again.
+ * removed. So whoever reads the folder meanwhile finds one that is whole, or looks again. One at a
+ * time writes a folder, and none puts an older snapshot of the same log there.
  */
 export async function exportSnapshot(context: Context, folder: string): Promise<void> {
   const dir = resolve(context.io.cwd, folder)
   const client = await context.client()
-  let offered = await client.get<Offered>('snapshot')
+  const offered = await client.get<Offered>('snapshot')
+  await orFailed(folder, mkdir(dir, { recursive: true, mode: FOLDER_MODE }))
+  await orFailed(
+    folder,
+    alone(dir, () => exportInto({ context, client, folder, dir }, offered)),
+  )
+}
+
+interface Exporting {
+  readonly context: Context
+  readonly client: AdminClient
+  /** As the caller wrote it. */
+  readonly folder: string
+  readonly dir: string
+}
+
+async function exportInto(
+  { context, client, folder, dir }: Exporting,
+  first: Offered,
+): Promise<void> {
+  let offered = first
   let written: Written | null = null
   for (let tries = 1; written === null; tries++) {
-    written = await orFailed(folder, write(client, dir, offered))
+    written = await write(client, dir, offered)
     if (written) break
     if (tries === TRIES) throw failed('the snapshot was replaced again and again while it came')
     offered = await client.get<Offered>('snapshot')
@@ -62,6 +85,7 @@ async function write(
 ): Promise<Written | null> {
   const manifest = decodeManifest(signed.text)
   if (!manifest.ok) throw failed(`the server's snapshot cannot be read: ${manifest.error}`)
+  await refuseOlder(dir, manifest.value)
   const folder = join(dir, CHUNKS_FOLDER)
   await mkdir(folder, { recursive: true, mode: FOLDER_MODE })
   let fetched = 0
@@ -77,6 +101,23 @@ async function write(
   await replace(join(dir, MANIFEST_FILE), `${JSON.stringify(signed)}\n`)
   await sweep(folder, manifest.value)
   return { chunks: manifest.value.chunks.length, fetched }
+}
+
+/** Throws where the folder has a later revision of the same log. */
+async function refuseOlder(dir: string, { head: { lineage, epoch, revision } }: Manifest) {
+  const text = await readFile(join(dir, MANIFEST_FILE), 'utf8').catch(() => '')
+  const there = decodeManifest(textOf(text))
+  if (!there.ok || there.value.head.lineage !== lineage || there.value.head.epoch !== epoch) return
+  const { revision: newer } = there.value.head
+  if (newer > revision) throw failed(`revision ${newer} is there, which is newer than ${revision}`)
+}
+
+function textOf(signed: string): string {
+  try {
+    return String((JSON.parse(signed) as { readonly text?: unknown } | null)?.text)
+  } catch {
+    return ''
+  }
 }
 
 async function fetchChunk(client: AdminClient, hash: string): Promise<Buffer | null> {
