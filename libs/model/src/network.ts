@@ -66,7 +66,7 @@ const ZONES: readonly (readonly [Zone, readonly Network[]])[] = [
   ],
   ['reserved', ['224.0.0.0/4', '240.0.0.0/4', 'ff00::/8'].map(networkOf)],
 ]
-/** An address of IPv4 at their end: mapped, translated, by NAT64 (RFC 8215: a local one) and of old. */
+/** An address of IPv4 at the end: mapped, translated, by NAT64 (also a local one), and of old. */
 const EMBEDDED = [
   ...['::ffff:0:0/96', '::ffff:0:0:0/96', '64:ff9b::/96', '64:ff9b:1::/48', '::/96'],
 ].map(networkOf)
