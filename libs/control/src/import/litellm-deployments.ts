@@ -20,8 +20,15 @@ export interface Deployment {
   readonly price: Fragment | undefined
   readonly weight: number | undefined
   readonly order: number | undefined
+  /** A minute, as they are written: also where they can be no limit of the backend. */
+  readonly rates: Rates
   /** What it says about a policy, by the key that says it. */
   readonly overrides: ReadonlyMap<string, Fragment>
+}
+
+interface Rates {
+  readonly rpm?: number
+  readonly tpm?: number
 }
 
 /** Parameters of a deployment that are a route's policy in Signalbox. */
@@ -69,12 +76,18 @@ function readDeployment(reader: Reader, path: Path, lookup: Lookup): Deployment 
   if (!endpoint) return undefined
   const apiKey = readKey(reader, [...params, 'api_key'], { endpoint, lookup })
   const shared = { path, model: named.model, endpoint, apiKey }
-  const none = { weight: undefined, order: undefined, limits: new Map(), overrides: new Map() }
+  const none = {
+    weight: undefined,
+    order: undefined,
+    rates: {},
+    limits: new Map(),
+    overrides: new Map(),
+  }
   if (name === ANY) return { ...shared, ...none, name: undefined, price: undefined }
   return {
     ...shared,
     name,
-    limits: readLimits(reader, params),
+    ...readLimits(reader, params),
     price: readPrice(reader, path),
     weight: reader.number([...params, 'weight']),
     order: reader.integer([...params, 'order']),
@@ -163,16 +176,18 @@ function readTimeout(reader: Reader, path: Path): Fragment | undefined {
   return { timeouts: { totalMs: ms, ...forStreams } }
 }
 
-function readLimits(reader: Reader, params: Path): ReadonlyMap<string, Fragment> {
-  const found = new Map<string, Fragment>()
+function readLimits(reader: Reader, params: Path): Pick<Deployment, 'limits' | 'rates'> {
+  const limits = new Map<string, Fragment>()
+  let said: Fragment = {}
   for (const [key, read] of Object.entries(LIMITS)) {
     const path = [...params, key]
     const part = read(reader, path)
+    said = { ...said, ...part }
     const why = part && misfit('backend', { limits: part })
-    if (part && why === undefined) found.set(key, part)
+    if (part && why === undefined) limits.set(key, part)
     else if (why !== undefined) reader.leave(path, why)
   }
-  return found
+  return { limits, rates: said as Rates }
 }
 
 function readOverrides(reader: Reader, params: Path): ReadonlyMap<string, Fragment> {

@@ -8,6 +8,7 @@ describe('tiers', () => {
     const { m } = config.routes as Record<string, { tiers: { targets: unknown[] }[] }>
     return [m?.tiers.map(({ targets }) => targets), pathsOf(unmapped)]
   }
+  const url = (index: number) => `http://h${index}.test:8000`
   const one = (name: string, params: object = {}) =>
     at('m', { model: `hosted_vllm/${name}`, ...params })
 
@@ -53,6 +54,35 @@ describe('tiers', () => {
   it('keep those without a weight for when the others are down', () => {
     const list = [one('a', { weight: 2 }), one('b'), one('c', { weight: 0 })]
     expect(tiersOf(list)).toEqual([[[target(id, 'a', 2)], [target(id, 'b'), target(id, 'c')]], []])
+  })
+
+  it('go by rpm, else by tpm, where nobody has a weight', () => {
+    const rates = [{ rpm: 600, tpm: 1 }, { rpm: 300 }, { tpm: 9 }]
+    const list = rates.map((params, index) => one(`m${index}`, { ...params, api_base: url(index) }))
+    const other = (name: string, weight?: number) =>
+      expect.objectContaining({ model: name, ...(weight === undefined ? {} : { weight }) })
+    expect(tiersOf(list)).toEqual([[[other('m0', 600), other('m1', 300)], [other('m2')]], []])
+    const byTokens = list.map((entry) => {
+      const { rpm: _, ...params } = entry.litellm_params as { rpm?: number }
+      return { ...entry, litellm_params: params }
+    })
+    expect(tiersOf(byTokens)).toEqual([[[other('m0', 1), other('m2', 9)], [other('m1')]], []])
+    const weighed = list.map((entry, index) => ({
+      ...entry,
+      litellm_params: { ...entry.litellm_params, weight: index + 1 },
+    }))
+    expect(tiersOf(weighed)).toEqual([[[other('m0', 1), other('m1', 2), other('m2', 3)]], []])
+  })
+
+  it('are alike where all have the same rate, or another strategy decides', () => {
+    const list = (...rpms: number[]) =>
+      rpms.map((rpm, index) => one(`m${index}`, { rpm, api_base: url(index) }))
+    const alike = [
+      [['m0', 'm1'].map((name) => expect.objectContaining({ model: name, weight: 1 }))],
+      [],
+    ]
+    expect(tiersOf(list(60, 60))).toEqual(alike)
+    expect(tiersOf(list(60, 90), { routing_strategy: 'least-busy' })).toEqual(alike)
   })
 
   it('have no weights under another strategy, and say so', () => {

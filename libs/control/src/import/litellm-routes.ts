@@ -101,15 +101,30 @@ function tiersOf(reader: Reader, group: readonly Deployment[], ground: Ground): 
   return orders.flatMap((order) => {
     const peers = group.filter((one) => (one.order ?? Infinity) === order)
     if (!ground.weighted) return [{ targets: unweighted(reader, peers, ground) }]
-    const first = peers.filter(({ weight }) => (weight ?? 0) > 0)
+    const weightOf = weighing(peers)
+    const first = peers.filter((one) => weightOf(one) > 0)
     const rest = peers.filter((one) => !first.includes(one))
-    const weights = wholeWeights(first.map(({ weight }) => weight ?? 0))
+    const weights = wholeWeights(first.map(weightOf))
     const tiers = [
       first.map((one, index) => ({ ...target(one, ground), weight: weights[index] ?? 1 })),
       rest.map((one) => target(one, ground)),
     ]
     return tiers.filter(({ length }) => length > 0).map((targets) => ({ targets }))
   })
+}
+
+/** Where nobody has a weight LiteLLM goes by the rates that they are allowed. */
+function weighing(peers: readonly Deployment[]): (one: Deployment) => number {
+  const ways = [
+    ({ weight }: Deployment) => weight ?? 0,
+    ({ rates }: Deployment) => rates.rpm ?? 0,
+    ({ rates }: Deployment) => rates.tpm ?? 0,
+  ]
+  const [byWeight] = ways
+  const way = ways.find((one) => peers.some((peer) => one(peer) > 0)) ?? (() => 0)
+  const rates = new Set(peers.map(way))
+  // A rate that all have is none of their weights: it says that they are alike.
+  return way !== byWeight && rates.size === 1 ? () => 0 : way
 }
 
 function unweighted(
