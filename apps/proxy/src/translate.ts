@@ -4,10 +4,10 @@ import {
   type ChatRequest,
   dialectNamed,
   type Json,
-  type KindTraits,
   type Leniency,
   type LimitMember,
   type Operation,
+  passes,
   tokensOf,
   upstreamPath,
   type Usage,
@@ -76,12 +76,6 @@ export function translationFor(
     ownHeaders: droppedHeader([...read.value.dropped, ...written.value.dropped]),
     into: (relay) => new TranslatedAnswer(relay, crossing),
   })
-}
-
-/** Whether the backend gets what the client wrote. */
-function passes(operation: Operation, { native, dialect, prefersOwnChat }: KindTraits): boolean {
-  if (prefersOwnChat && operation.chat) return operation.dialect === dialect.name
-  return native.includes(operation.dialect)
 }
 
 /** What the path says in place of the body. */

@@ -7,7 +7,7 @@ export * from './gemini/index.ts'
 export * from './kinds.ts'
 export * from './ollama/index.ts'
 export * from './openai/index.ts'
-export { operationAt, type OperationAt, servedBy } from './operation-at.ts'
+export { operationAt, type OperationAt, passes, servedBy } from './operation-at.ts'
 export { type StreamEnd } from './openai/stream-end.ts'
 export { type UsageSieve } from './openai/usage-sieve.ts'
 export {

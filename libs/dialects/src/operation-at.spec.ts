@@ -31,6 +31,10 @@ it.each([
   ['anthropic', '/v1/chat/completions', 'translated'],
   ['anthropic', '/v1/embeddings', 'not'],
   ['gemini', '/v1/messages', 'translated'],
+  ['ollama', '/v1/chat/completions', 'as_it_is'],
+  ['ollama-native', '/v1/chat/completions', 'translated'],
+  ['ollama-native', '/api/chat', 'as_it_is'],
+  ['ollama-native', '/v1/embeddings', 'as_it_is'],
 ] as const)('%s serves %s: %s', (kind, path, how) => {
   const found = operationAt(path)
   expect(found && servedBy(kind, found.operation)).toBe(how)

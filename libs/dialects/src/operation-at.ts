@@ -1,5 +1,5 @@
 import { type Kind } from '@signalbox/model'
-import { type Operation } from './dialect.ts'
+import { type KindTraits, type Operation } from './dialect.ts'
 import { kindTraits, OPERATIONS } from './kinds.ts'
 
 const MODEL = '{model}'
@@ -34,10 +34,16 @@ function modelIn(path: string, operation: Operation): string | undefined {
 }
 
 /** How a backend of this kind serves an operation: byte for byte, translated, or not at all. */
-export function servedBy(
-  kind: Kind,
-  { dialect, chat }: Operation,
-): 'as_it_is' | 'translated' | 'not' {
-  if (kindTraits(kind).native.includes(dialect)) return 'as_it_is'
-  return chat ? 'translated' : 'not'
+export function servedBy(kind: Kind, operation: Operation): 'as_it_is' | 'translated' | 'not' {
+  if (passes(operation, kindTraits(kind))) return 'as_it_is'
+  return operation.chat ? 'translated' : 'not'
+}
+
+/** Whether a backend gets what its client wrote. */
+export function passes(
+  operation: Operation,
+  { native, dialect, prefersOwnChat }: KindTraits,
+): boolean {
+  if (prefersOwnChat && operation.chat) return operation.dialect === dialect.name
+  return native.includes(operation.dialect)
 }
