@@ -151,6 +151,7 @@ export class Configuration {
     })
     for (const one of this.#live.values()) {
       if (table.backendById.has(one.id)) continue
+      one.rebindNetwork(network)
       one.removed = true
       this.reap(one)
     }
@@ -186,7 +187,7 @@ export class Configuration {
     const live = before ?? new Live(binding)
     // As with all that does not compile, the last good version stays.
     const keep = before && !before.locked && isLocked(backend, secret)
-    if (keep) before.removed = false
+    if (keep) before.rebindNetwork(binding.network)
     else if (before) before.rebind(binding)
     this.#live.set(backend.id, live)
     refreshEligible(live)

@@ -121,12 +121,17 @@ export class Live implements LiveBackend {
     this.samples = 0
   }
 
+  /** Where nothing else is taken over: what is forbidden now is so at once. */
+  rebindNetwork(network: NetworkSpec): void {
+    this.rebind({ ...this.#binding(), network })
+  }
+
   #binding(): Binding {
     return { backend: this.backend, secret: this.#secret, network: this.#network }
   }
 
   #open(): Way {
-    return (this.#way ??= openWay(this.#binding(), this.traits))
+    return (this.#way ??= openWay(this.#binding(), this.traits, () => this.#network))
   }
 }
 
@@ -168,7 +173,12 @@ function wayKeyOf({ backend, secret, network }: Binding): string {
   return JSON.stringify([kind, url, tls, http2, keeping, secret, network.allow])
 }
 
-function openWay({ backend: { spec }, secret, network }: Binding, traits: KindTraits): Way {
+/** `network`: the one in force, also once the way is a former one. */
+function openWay(
+  { backend: { spec }, secret }: Binding,
+  traits: KindTraits,
+  network: () => NetworkSpec,
+): Way {
   const headers = headersOf(traits, secret)
   return { upstream: new Upstream(spec, network), headers, paths: pathsOf(spec, traits) }
 }

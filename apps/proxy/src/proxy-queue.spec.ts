@@ -54,6 +54,23 @@ describe('requests over the connections of a backend', () => {
     expect(backend.connections.total).toBe(1)
   })
 
+  it.each(['127.0.0.1', 'localhost'])(
+    'that wait while the network is tightened do not go to %s',
+    async (host) => {
+      await apply('backend', 'b1', { ...spec(), url: `http://${host}:${backend.port}` })
+      const first = numbered(1)
+      await backend.requested(1)
+      const second = numbered(2)
+      await eventually(() => waiting() === 1)
+      await apply('settings', 'default', { network: { allow: ['public'] } })
+      backend.release()
+      expect((await first).status).toBe(200)
+      const refused = await second
+      expect([refused.status, await codeOf(refused)]).toEqual([502, 'upstream_address_refused'])
+      expect(order()).toEqual([1])
+    },
+  )
+
   it('that wait while the address changes are still served, where they were going', async () => {
     const other = await startMockBackend({ models: ['m1'] })
     const first = numbered(1)

@@ -74,6 +74,19 @@ describe('a rotation of the master key', () => {
     )
   })
 
+  it('with the former key alone does not keep what the network allowed', async () => {
+    await apply('secret', 's', sealed('sk-one'))
+    await apply('backend', 'b1', { ...spec(), url: `http://localhost:${backend.port}` })
+    expect((await chat(hello)).status).toBe(200)
+    await apply('secret', 's', sealed('sk-two', newKey))
+    await apply('settings', 'default', { network: { allow: ['public'] } })
+    const refused = await chat(hello)
+    expect([refused.status, await codeOf(refused)]).toEqual([502, 'upstream_address_refused'])
+    await apply('settings', 'default', { network: { allow: ['public', 'loopback'] } })
+    expect((await chat(hello)).status).toBe(200)
+    expect(sent()).toEqual(['Bearer sk-one', 'Bearer sk-one'])
+  })
+
   it('that a start has not heard of leaves the backend out, and no other', async () => {
     await apply('secret', 's', sealed('sk-two', newKey))
     await apply('backend', 'b2', { ...spec(), models: ['m2'] })

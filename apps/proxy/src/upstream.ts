@@ -23,10 +23,16 @@ export class Upstream {
   #closing = false
   /** Before every connection to the address, the tunnel of a WebSocket too. */
   readonly gate: AddressGate
+  readonly #network: () => NetworkSpec
+  /** What the gate says under one network: asked again only when another one is in force. */
+  #held: { readonly network: NetworkSpec; readonly refusal: AddressGate['refusal'] }
 
-  constructor(spec: BackendSpec, network: NetworkSpec) {
+  /** `network`: the one in force, which what waits here has to keep to as well. */
+  constructor(spec: BackendSpec, network: () => NetworkSpec) {
     const { hostname } = new URL(spec.url)
-    this.gate = openGate(hostname, (address) => isAllowedAddress(address, network))
+    this.gate = openGate(hostname, (address) => isAllowedAddress(address, network()))
+    this.#network = network
+    this.#held = { network: network(), refusal: this.gate.refusal }
     this.#connections = spec.limits.connections
     const keeping = { ...keepingOf(spec), lookup: this.gate.lookup }
     const isPlain = spec.url.startsWith('http:')
@@ -51,7 +57,7 @@ export class Upstream {
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    const { refusal } = this.gate
+    const refusal = this.#refusal()
     if (refusal) queueMicrotask(() => failUnconnected(handler, refusal))
     else this.#pool.dispatch(options, handler)
   }
@@ -83,6 +89,12 @@ export class Upstream {
 
   async destroy(): Promise<void> {
     await this.#pool.destroy()
+  }
+
+  #refusal(): AddressGate['refusal'] {
+    const network = this.#network()
+    if (network !== this.#held.network) this.#held = { network, refusal: this.gate.refusal }
+    return this.#held.refusal
   }
 
   #closeIfDone(): void {

@@ -76,6 +76,17 @@ describe('the gate before a connection', () => {
     expect(openGate('127.0.0.1.test', notLoopback).refusal).toBeUndefined()
   })
 
+  it('refuses a name once an address that it led to may no longer be', async () => {
+    const { resolve } = resolver([['127.0.0.1', '127.0.0.2'], ['10.0.0.1']])
+    const refused = new Set<string>()
+    const gate = openGate('backend.test', (address) => !refused.has(address), resolve)
+    await new Promise((done) => gate.lookup('backend.test', {}, done))
+    refused.add('10.0.0.1')
+    expect(gate.refusal).toBeUndefined()
+    refused.add('127.0.0.2')
+    expect(gate.refusal?.code).toBe(ADDRESS_REFUSED)
+  })
+
   it('passes on that a name is not found', async () => {
     const { resolve } = resolver([[]])
     expect(await reach(1, openGate('backend.test', () => true, resolve).lookup)).toBe('ENOTFOUND')
