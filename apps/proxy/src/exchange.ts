@@ -8,7 +8,7 @@ import { type Placed } from './bag.ts'
 import { breakOff } from './break-off.ts'
 import { type Recorder } from './cache/recorder.ts'
 import { internal, NOT_CONNECTED, upstreamFailure } from './failures.ts'
-import { addResponseHeaders, isReadableStream } from './headers.ts'
+import { addResponseHeaders, isReadableStream, saidOnce } from './headers.ts'
 import { type KeepAlive } from './keep-alive.ts'
 
 /** A longer answer than this is broken off: a new connection costs less. */
@@ -126,6 +126,7 @@ export class Exchange implements Dispatcher.DispatchHandler, Placed {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
+    saidOnce(headers)
     const { response, ownHeaders, clock, onFirstByte, dismisses, recorder } = this.#options
     const nowMs = clock.monotonicMs()
     if (dismisses(status)) return this.#dismiss(status, one(headers['retry-after']))

@@ -106,6 +106,17 @@ export function saneRequestId(given: string | string[] | undefined): string | un
 }
 
 /**
+ * What a backend says twice and may say once, in the form that all others read: the first type, as
+ * Node's own client has it, and all encodings in one line.
+ */
+export function saidOnce(headers: IncomingHttpHeaders): void {
+  const type = headers['content-type'] as string | string[] | undefined
+  if (Array.isArray(type)) headers['content-type'] = type[0]
+  const encoding = headers['content-encoding'] as string | string[] | undefined
+  if (Array.isArray(encoding)) headers['content-encoding'] = encoding.join(', ')
+}
+
+/**
  * A stream as this dialect has them, in clear: of a compressed one the end is not seen, and nothing
  * may be added. What another dialect streams in, a file of lines say, is an answer like any other.
  */

@@ -121,6 +121,19 @@ describe('an answer', () => {
     expect(answer.headers.get('openai-y')).toBe('2')
   })
 
+  it('is answered, and counted, also where it says its type and encoding twice', async () => {
+    for (const stream of [false, true]) {
+      backend.answerWith((_, response) => {
+        const type = ['content-type', 'application/json', 'content-type', 'text/plain']
+        const encoding = ['content-encoding', 'identity', 'content-encoding', 'identity']
+        response.writeHead(200, [...type, ...encoding]).end('{"usage":{}}')
+      })
+      const answer = await chat({ ...hello, stream })
+      expect([answer.status, await answer.text()]).toEqual([200, '{"usage":{}}'])
+      expect(answer.headers.get('content-type')).toBe('application/json')
+    }
+  })
+
   it('never redirects us', async () => {
     const elsewhere = await startMockBackend({ models: ['m1'] })
     backend.answerWith(

@@ -10,6 +10,7 @@ import {
 } from '@signalbox/dialects'
 import type { Dispatcher } from 'undici'
 import { AlreadyTold } from './exchange.ts'
+import { saidOnce } from './headers.ts'
 
 /** Of an answer that is no stream, and is translated whole. */
 const ANSWER_BYTES_MAX = 64 * 1_024 * 1_024
@@ -64,6 +65,7 @@ export class TranslatedAnswer implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
+    saidOnce(headers)
     const { from, to, context } = this.#crossing
     const type = (headers['content-type'] ?? '').toLowerCase()
     if (status !== 200 || !type.startsWith(to.streamType)) {

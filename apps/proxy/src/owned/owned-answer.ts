@@ -1,7 +1,7 @@
 import { type IncomingHttpHeaders } from 'node:http'
 import { type Dialect, dialectNamed } from '@signalbox/dialects'
 import type { Dispatcher } from 'undici'
-import { isReadableStream } from '../headers.ts'
+import { isReadableStream, saidOnce } from '../headers.ts'
 import { type Passage } from '../passage.ts'
 import { type OwnedIds } from './owned-ids.ts'
 
@@ -50,6 +50,7 @@ class OwnedAnswer implements Dispatcher.DispatchHandler {
     headers: IncomingHttpHeaders,
   ): void {
     if (status < 200) return
+    saidOnce(headers)
     const { 'content-type': type = '', 'content-encoding': encoding = 'identity' } = headers
     const isClear = status === 200 && encoding.toLowerCase() === 'identity'
     if (isReadableStream(status, headers, this.#rules.dialect)) this.#form = 'events'
