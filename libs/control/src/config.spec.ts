@@ -207,6 +207,10 @@ describe('a set', () => {
     expect(apply(foreign, { on })).toEqual(refused)
   })
 
+  it('changes nothing where it says what there is, whoever owns that', () => {
+    expect(apply({ backends: { c: backend(), d: backend() } }, { on }).drafts).toEqual([])
+  })
+
   it('changes nothing when it is applied again', () => {
     const again = apply(
       { backends: { c: backend(), d: backend() } },

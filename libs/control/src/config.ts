@@ -91,8 +91,8 @@ export function decideConfig(
     const view = openView(now)
     const places = entriesOf(document).map(({ resource, id }) => placeOf(resource, id))
     const refusal =
-      refuseForeign(document, now, options.set) ??
       writeAll(document, view) ??
+      refuseForeign(writtenFrom(document, view, options.set), now, options.set) ??
       (options.prune ? pruneRest(document, view, options) : undefined)
     if (refusal) return err(refusal)
     if (options.set !== null) own(document, view, options.set)
@@ -121,8 +121,19 @@ function placeOf(resource: ResourceName, id: string): string {
   return `${DEFINITIONS[resource].plural}.${id}`
 }
 
+/**
+ * What a set takes for its own: all that is named. Nobody in particular only writes what is another
+ * then: an export applied as it is changes nothing, whoever owns what is in it.
+ */
+function writtenFrom(document: ConfigDocument, view: View, set: string | null): readonly Entry[] {
+  const all = entriesOf(document)
+  if (set !== null) return all
+  const changed = new Set(draftsOf(view).map(({ resource, id }) => placeOf(resource, id)))
+  return all.filter(({ resource, id }) => changed.has(placeOf(resource, id)))
+}
+
 function refuseForeign(
-  document: ConfigDocument,
+  entries: readonly Entry[],
   now: Snapshot,
   set: string | null,
 ): Refusal | undefined {
@@ -130,7 +141,7 @@ function refuseForeign(
   for (const [owner, { spec }] of now.sets) {
     if (owner !== set) for (const member of spec.members) owners.set(member, owner)
   }
-  const errors = entriesOf(document).flatMap((entry): FieldProblem[] => {
+  const errors = entries.flatMap((entry): FieldProblem[] => {
     const owner = owners.get(memberOf(entry))
     if (owner === undefined) return []
     return [{ path: placeOf(entry.resource, entry.id), message: `belongs to the set ${owner}` }]
