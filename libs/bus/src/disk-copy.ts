@@ -78,6 +78,8 @@ interface Newest {
  */
 export function openDiskCopy(dir: string, digests: Digests = {}): DiskCopy {
   let newest: Newest | undefined
+  /** Of all that lie there, also of what could not be read now: it may be another time. */
+  let highest = 0
   const bases: Record<Slot, string | null> = { a: null, b: null }
   return {
     load: async () => {
@@ -85,6 +87,7 @@ export function openDiskCopy(dir: string, digests: Digests = {}): DiskCopy {
       const problems = read.flatMap((one) => (one.ok ? [] : [one.error]))
       const whole = read.flatMap((one) => (one.ok && one.value ? [one.value] : []))
       newest = undefined
+      highest = Math.max(highest, ...whole.map(({ number }) => number))
       for (const one of whole) bases[one.slot] = one.base?.name ?? null
       for (const one of whole.sort((a, b) => b.number - a.number)) {
         const snapshot = await one.read(digests)
@@ -98,12 +101,13 @@ export function openDiskCopy(dir: string, digests: Digests = {}): DiskCopy {
     },
     save: async (snapshot, changed) => {
       const slot = newest?.slot === 'a' ? 'b' : 'a'
-      const number = (newest?.number ?? 0) + 1
+      const number = highest + 1
       try {
         const over = await placeFor(dir, { snapshot, changed, newest, number })
         const next = { slot, number, ...over } as const
         await writeGeneration(dir, next, snapshot)
         newest = next
+        highest = number
         const before = bases[slot]
         bases[slot] = over.base?.name ?? null
         const kept = Object.values(bases).filter((name) => name !== null)

@@ -191,6 +191,22 @@ describe('the disk copy of a large snapshot', () => {
     expect((await loaded()).head).toEqual(log.at(1).head)
   })
 
+  it('goes past what could not be read: it does not come back as the newest', async () => {
+    await save(await packed(), 'all')
+    const { next, changed } = change(await packed(), keyOf(7, 'b'), 2)
+    await save(next, changed)
+    const path = join(dir, 'base-1.pack')
+    const base = await readFile(path)
+    await rm(path)
+    expect((await loaded()).keys.size).toBe(0)
+    const copy = openDiskCopy(dir, digests)
+    expect((await copy.load()).snapshot).toBeNull()
+    expect((await copy.save(at(4, (await packed()).keys), 'all')).ok).toBe(true)
+    // What was away for a moment is there again.
+    await writeFile(path, base)
+    expect((await loaded()).head).toEqual(log.at(4).head)
+  })
+
   it('is one text again where the snapshot is small, and its bases go', async () => {
     await save(await packed(), 'all')
     await save(log.at(2), 'all')

@@ -68,7 +68,11 @@ export class LayeredMap<Value> implements ReadonlyMap<string, Value> {
     const before = LayeredMap.of(other)
     const [base, was] = [this.#base, before.#base]
     const below = base === was ? [] : isBase(base) ? base.changedFrom(was) : undefined
-    return below && new Set([...below, ...before.#layer.keys(), ...this.#layer.keys()])
+    if (!below) return undefined
+    const layers = [...before.#layer.keys(), ...this.#layer.keys()]
+    // Over one base, what both layers say alike is the same; else the base may say otherwise.
+    const differs = (key: string) => base !== was || !this.#saysAs(before, key)
+    return new Set([...below, ...layers.filter(differs)])
   }
 
   /** The map with these members set, or deleted where the value is null. */
@@ -88,6 +92,11 @@ export class LayeredMap<Value> implements ReadonlyMap<string, Value> {
       ? this.#base.absorb(layer, size)
       : new Map(new LayeredMap(this.#base, layer, size))
     return new LayeredMap(base, new Map(), base.size)
+  }
+
+  #saysAs(other: LayeredMap<Value>, key: string): boolean {
+    if (this.#layer.has(key) !== other.#layer.has(key)) return false
+    return this.#layer.get(key) === other.#layer.get(key)
   }
 
   get(key: string): Value | undefined {

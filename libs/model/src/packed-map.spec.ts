@@ -1,7 +1,10 @@
 import fc from 'fast-check'
+import { EVENT_SCHEMA, type RevisionBody } from './event.ts'
 import { LayeredMap, LAYER_MAX, withChanges } from './layered-map.ts'
 import { PackedMap, type PackedPiece } from './packed-map.ts'
+import { project } from './project.ts'
 import { type Resource } from './resource.ts'
+import { emptySnapshot, snapshotFrom } from './snapshot.ts'
 
 const resource = (id: string, revision: number) =>
   ({ id, version: 1, revision, createdAt: '', updatedAt: '', spec: {} }) as Resource
@@ -82,6 +85,35 @@ describe('a packed map', () => {
     expect(unpacked).toEqual([])
     const changed = [...(map.changedFrom(base) ?? [])].sort()
     expect(changed).toEqual(Array.from({ length: LAYER_MAX + 2 }, (_, n) => idOf(2 * n + 1)).sort())
+  })
+
+  it('names of one change that change, however much was changed before', () => {
+    const { packed: base } = packed(100)
+    const many = Array.from(
+      { length: 20 },
+      (_, n) => [idOf(2 * n), resource(idOf(2 * n), 2)] as const,
+    )
+    const map = LayeredMap.of<Resource>(base).with(new Map(many))
+    const next = map.with(new Map([[idOf(2), null]]))
+    expect([...(next.changedFrom(map) ?? [])]).toEqual([idOf(2)])
+    const other = next.with(new Map([[idOf(2), resource(idOf(2), 3)]]))
+    expect([...(other.changedFrom(next) ?? [])]).toEqual([idOf(2)])
+    expect([...(other.changedFrom(other) ?? [])]).toEqual([])
+  })
+
+  it('unpacks each piece once for a revision, in whatever order that names what is in it', () => {
+    const { packed: keys, unpacked } = packed(5 * LAYER_MAX)
+    const empty = emptySnapshot('l')
+    const snapshot = snapshotFrom(empty.head, (name) => (name === 'key' ? keys : new Map()))
+    const ids = [0, 50, 2, 52, 4, 54].map(idOf)
+    const events = ids.map((id, nth) => ({
+      ...{ position: nth, type: 'key.deleted' as const, resource: 'key' as const, id },
+      ...{ version: 2, schema: EVENT_SCHEMA, spec: null },
+    }))
+    const message = { ...empty.head, revision: 1, previousHash: '', hash: '', body: '' }
+    const body = { events, revision: 1, at: '' } as unknown as RevisionBody
+    expect(project(snapshot, message, body).keys.size).toBe(5 * LAYER_MAX - ids.length)
+    expect(unpacked).toEqual([idOf(0), idOf(40)])
   })
 
   it('reads one piece for what lies in it, once for neighbours', () => {

@@ -61,8 +61,12 @@ export class KeyRows implements Digest {
   /** What the hashes of a key are called by. */
   namesOf(id: string): readonly string[] {
     const key = this.#keyNamed(id)
-    const rows = Array.from({ length: this.rows }, (_, row) => row)
-    return rows.filter((row) => this.#keyAt(row) === key).map((row) => this.nameAt(row))
+    if (key < 0) return []
+    if (!this.#keyOf) return [this.nameAt(key)]
+    const names: string[] = []
+    let row = this.#keyOf.indexOf(key)
+    for (; row >= 0; row = this.#keyOf.indexOf(key, row + 1)) names.push(this.nameAt(row))
+    return names
   }
 
   nameAt(row: number): string {
