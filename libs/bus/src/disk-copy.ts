@@ -51,6 +51,8 @@ const MAGIC_OVER_BASE = 'signalbox-disk-copy-2'
 const WHOLE_MAX = 10_000
 /** Changes over a base; after that many it is written anew. */
 const CHANGES_MAX = 1_024
+/** So many times as many lie over a base where no other one can be written. */
+const CHANGES_TIMES_MAX = 16
 
 /** What a generation says, before what it refers to is read. */
 interface Generation {
@@ -141,7 +143,15 @@ async function placeFor(dir: string, { snapshot, changed, newest, number }: Savi
   const base = newest?.base
   if (base && changed !== 'all') {
     const changes = merged(newest.changes, changed)
-    if (changes.length <= CHANGES_MAX) return { base, changes }
+    const times = (all: readonly unknown[]) => Math.floor(all.length / CHANGES_MAX)
+    if (times(changes) <= times(newest.changes)) return { base, changes }
+    try {
+      return { base: await writeBase(dir, number, snapshot), changes: [] }
+    } catch (error) {
+      // No room for another one, perhaps: it is tried again after as many changes.
+      if (times(changes) < CHANGES_TIMES_MAX) return { base, changes }
+      throw error
+    }
   }
   return { base: await writeBase(dir, number, snapshot), changes: [] }
 }

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const FILE_MODE = 0o600
 
 /**
  * Makes a file whole or not at all: written under another name, fsync, rename, fsync of the
- * directory. What an interrupted write leaves is overwritten by the next one.
+ * directory. What an interrupted write leaves is overwritten by the next one; one that fails leaves
+ * nothing, as the disk may be full of it.
  */
 export async function writeWhole(
   dir: string,
@@ -19,6 +20,9 @@ export async function writeWhole(
   try {
     await write(file)
     await file.sync()
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw error
   } finally {
     await file.close()
   }

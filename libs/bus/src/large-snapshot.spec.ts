@@ -1,5 +1,5 @@
 // Snapshots of more than 10,000 keys: taken from the bus, kept on disk, read again.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -189,6 +189,37 @@ describe('the disk copy of a large snapshot', () => {
     }
     await rm(path)
     expect((await loaded()).head).toEqual(log.at(1).head)
+  })
+
+  it('goes on over the base that there is while no other one can be written', async () => {
+    const first = await packed()
+    await save(first, 'all')
+    const blocked = join(dir, 'base.tmp')
+    await mkdir(blocked)
+    const [some, more] = [all.slice(0, 1_100), all.slice(1_100, 2_300)]
+    const changedIn = (keys: readonly Resource[]) =>
+      keys.map(({ id }) => ({ resource: 'key', id }) as const)
+    const now = (before: Snapshot, keys: readonly Resource[], revision: number) =>
+      at(
+        revision,
+        withChanges<Resource>(
+          before.keys,
+          new Map(keys.map((one) => [one.id, { ...one, revision }])),
+        ),
+      )
+    const two = now(first, some, 2)
+    await save(two, changedIn(some))
+    expect(await bases()).toEqual(['base-1.pack'])
+    const revisionsOf = async () => {
+      const { keys } = await loaded()
+      return [all[0], all[1_099], all[1_100]].map((one) => keys.get(one?.id ?? '')?.revision)
+    }
+    expect(await revisionsOf()).toEqual([2, 2, 1])
+    await rm(blocked, { recursive: true })
+    const three = now(two, more, 3)
+    await save(three, changedIn(more))
+    expect(await bases()).toContain('base-3.pack')
+    expect(await revisionsOf()).toEqual([2, 2, 3])
   })
 
   it('goes past what could not be read: it does not come back as the newest', async () => {
