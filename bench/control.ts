@@ -3,7 +3,7 @@ import { findMigrations, migrate, startEmbeddedPostgres } from '@signalbox/store
 import { seededRandom } from '@signalbox/testing'
 import { backendGiven, backendId, fillLog, keyId, openLog, runRevisions } from './control-log.ts'
 import { type ControlPlane, startBroker, startControlPlane } from './control-plane.ts'
-import { type Figure, quantile, type Sizes } from './figure.ts'
+import { type Figure, less, quantile, type Sizes } from './figure.ts'
 import { freePort, makeDataDir } from './product.ts'
 
 const WRITES = 300
@@ -135,10 +135,6 @@ async function measureAll(
     { ...less('RSS, most', plane.rssBytesMost() / MB, 'MB'), most: 1_000 },
     less('CPU of the admin API', cpu, 's'),
   ]
-}
-
-function less(name: string, value: number, unit: Figure['unit']): Figure {
-  return { name, value, unit, better: 'less' }
 }
 
 function times(name: string, ms: readonly number[], p99Most: number): readonly Figure[] {

@@ -10,6 +10,11 @@ export interface Figure {
 
 type Unit = 'ms' | 's' | 'MB' | 'µs' | 'requests/s' | 'requests' | 'commits/s' | 'resources/s' | ''
 
+/** A figure that is the better the less it is. */
+export function less(name: string, value: number, unit: Figure['unit']): Figure {
+  return { name, value, unit, better: 'less' }
+}
+
 /** Whether a promise was not kept; what could not be measured keeps none. */
 export function missed({ value, most, least }: Figure): boolean {
   return (most !== undefined && !(value <= most)) || (least !== undefined && !(value >= least))

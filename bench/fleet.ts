@@ -14,7 +14,7 @@ import { decodeManifest, type Head } from '@signalbox/model'
 import { findMigrations, migrate, startEmbeddedPostgres } from '@signalbox/store'
 import { backendId, fillLog, openLog } from './control-log.ts'
 import { type ControlPlane, startBroker, startControlPlane } from './control-plane.ts'
-import { type Figure, quantile, type Sizes } from './figure.ts'
+import { type Figure, less, quantile, type Sizes } from './figure.ts'
 import { type Proxy, startProxy } from './fleet-proxy.ts'
 import { freePort, makeDataDir } from './product.ts'
 
@@ -302,8 +302,4 @@ async function until(holds: () => boolean): Promise<void> {
     if (performance.now() > endMs) throw new Error('the followers did not arrive')
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
-}
-
-function less(name: string, value: number, unit: Figure['unit']): Figure {
-  return { name, value, unit, better: 'less' }
 }

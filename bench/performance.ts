@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type Figure, quantile } from './figure.ts'
+import { type Figure, less, quantile } from './figure.ts'
 import { has, type Peer, startCanned, startHaproxy, startSignalbox } from './proxies.ts'
 
 const run = promisify(execFile)
@@ -71,7 +71,6 @@ type Peers = readonly [haproxy: Peer, signalbox: Peer]
 
 interface Round {
   readonly cpuUs: number
-  readonly rate: number
   readonly p50Ms: number
   readonly p99Ms: number
   readonly failed: number
@@ -128,10 +127,6 @@ function spreadOf(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / quantile(values, 0.5)
 }
 
-function less(name: string, value: number, unit: Figure['unit']): Figure {
-  return { name, value, unit, better: 'less' }
-}
-
 /** Runs wrk against a peer for so many seconds. */
 async function load(peer: Peer, bytes: number, seconds: number): Promise<Round> {
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-wrk-'))
@@ -145,7 +140,6 @@ async function load(peer: Peer, bytes: number, seconds: number): Promise<Round> 
     const requests = numberIn(stdout, /(\d+) requests in/)
     return {
       cpuUs: (cpu / requests) * US_PER_S,
-      rate: numberIn(stdout, /Requests\/sec: +([\d.]+)/),
       p50Ms: durationIn(stdout, '50%'),
       p99Ms: durationIn(stdout, '99%'),
       failed: numberIn(stdout, /Non-2xx or 3xx responses: (\d+)/, 0),

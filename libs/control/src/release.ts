@@ -216,7 +216,6 @@ function atStage(now: Snapshot, { id, stage }: AtStage): Result<Release | undefi
   return err(refuse('release_ended', `${id} was ${state.replace('-', ' ')} already`))
 }
 
-/** With the cohort of its stage told among the proxies that are live. */
 /** A share of proxies that are not known could be all of them, or none. */
 function ofNobody(
   stage: { readonly percent?: number | undefined } | undefined,
@@ -229,6 +228,7 @@ function ofNobody(
   )
 }
 
+/** With the cohort of its stage told among the proxies that are live. */
 function begun(
   spec: ReleaseSpec,
   { id, proxies }: { readonly id: string; readonly proxies: readonly string[] },
